@@ -1,0 +1,98 @@
+/**
+ * Every limit and default of the collector and of the embedded store, in one place. Each can be set
+ * in the configuration under the same name (see config.ts); the unit is at the end of the name.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** Where things listen. Loopback, so that nothing is reachable from outside until someone says so. */
+export const listenDefaults = {
+  grpc: '127.0.0.1:4317',
+  storeHost: '127.0.0.1',
+  storePort: 8123,
+} as const;
+
+/** What one message and one event may be (design, section 7). */
+export const messageLimits = {
+  messageBytes: 16 * MiB,
+  eventBytes: 1 * MiB,
+  nameBytes: 256,
+  keyBytes: 256,
+  keysPerEvent: 1024,
+  eventsPerRequest: 1_000_000,
+  lossesPerRequest: 10_000,
+  /** Project, run, host and the like, and the words of a loss. */
+  producerStringBytes: 1024,
+  labelsPerProducer: 64,
+  /** Rejections listed in one response; the rest is counted and stands in `losses`. */
+  rejectionsPerResponse: 1000,
+} as const;
+
+export const receiveLimits = {
+  /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
+  pendingBytes: 32 * MiB,
+  /** HTTP/2 window of one stream: how much a client may send ahead of the collector's reading. */
+  streamWindowBytes: 1 * MiB,
+  /** HTTP/2 window of one connection. */
+  connectionWindowBytes: 4 * MiB,
+  /** Calls open on one connection at the same time. */
+  callsPerConnection: 1000,
+  /** A call that carries nothing for this long is ended, so that half-open calls do not pile up. */
+  callIdleMs: 60_000,
+} as const;
+
+export const walLimits = {
+  segmentEvents: 500_000,
+  segmentBytes: 64 * MiB,
+  segmentAgeMs: 1000,
+  /** Log on disk, sealed and open segments together; above it calls get RESOURCE_EXHAUSTED. */
+  diskBytes: 10 * GiB,
+  /** What a client is told to wait when the budget is spent or the log cannot be written. */
+  retryDelayMs: 1000,
+  /** Producers whose durable sequence is remembered; the longest silent ones are forgotten first. */
+  producers: 100_000,
+  /** A producer that was silent for this long is forgotten. */
+  producerIdleMs: 24 * 60 * 60 * 1000,
+} as const;
+
+export const storeLimits = {
+  /** Segments that are encoded or on their way at the same time. */
+  segmentsInFlight: 2,
+  insertTimeoutMs: 120_000,
+  queryTimeoutMs: 30_000,
+  retryInitialMs: 100,
+  retryMaxMs: 10_000,
+  /** Idle connections are closed by us before the server closes them under a request. */
+  keepAliveMs: 2000,
+} as const;
+
+export const stopLimits = {
+  /** On SIGTERM: how long open calls may take to finish. */
+  callsMs: 5000,
+  /** On SIGTERM: how long sealed segments may take to be committed; the rest stays in the log. */
+  flushMs: 10_000,
+} as const;
+
+/** The embedded store. */
+export const embeddedLimits = {
+  /** For one query, unless the request sets `max_memory_usage` lower. */
+  queryMemoryBytes: 2 * GiB,
+  /** For all queries, inserts and merges together. */
+  serverMemoryBytes: 4 * GiB,
+  /** An INSERT's body, spooled to a file before the engine sees it. */
+  insertBodyBytes: 1 * GiB,
+  /** The SQL text of one request. */
+  queryBytes: 16 * MiB,
+  /** A result held in memory before it is sent. */
+  resultBytes: 256 * MiB,
+  /** Statements that run at the same time; more wait. */
+  concurrentReads: 4,
+  concurrentInserts: 2,
+  /** Statements that wait; more are refused with TOO_MANY_SIMULTANEOUS_QUERIES. */
+  waiting: 200,
+  /** A request that sends nothing for this long is ended. */
+  requestIdleMs: 30_000,
+  keepAliveMs: 10_000,
+} as const;

@@ -1,0 +1,26 @@
+// Original file: proto/sluice/v1/collector.proto
+
+export const LossReason = {
+  LOSS_REASON_UNSPECIFIED: 'LOSS_REASON_UNSPECIFIED',
+  LOSS_REASON_BUFFER_FULL: 'LOSS_REASON_BUFFER_FULL',
+  LOSS_REASON_TOO_LARGE: 'LOSS_REASON_TOO_LARGE',
+  LOSS_REASON_CLOSED: 'LOSS_REASON_CLOSED',
+  LOSS_REASON_ENCODING: 'LOSS_REASON_ENCODING',
+  LOSS_REASON_REFUSED: 'LOSS_REASON_REFUSED',
+} as const;
+
+export type LossReason =
+  | 'LOSS_REASON_UNSPECIFIED'
+  | 0
+  | 'LOSS_REASON_BUFFER_FULL'
+  | 1
+  | 'LOSS_REASON_TOO_LARGE'
+  | 2
+  | 'LOSS_REASON_CLOSED'
+  | 3
+  | 'LOSS_REASON_ENCODING'
+  | 4
+  | 'LOSS_REASON_REFUSED'
+  | 5
+
+export type LossReason__Output = typeof LossReason[keyof typeof LossReason]
