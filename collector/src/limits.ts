@@ -30,6 +30,9 @@ export const messageLimits = {
   rejectionsPerResponse: 1000,
 } as const;
 
+/** What validate/ checks against; the configured values have this shape. */
+export type MessageLimits = { readonly [name in keyof typeof messageLimits]: number };
+
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
   pendingBytes: 32 * MiB,
@@ -42,6 +45,8 @@ export const receiveLimits = {
   /** A call that carries nothing for this long is ended, so that half-open calls do not pile up. */
   callIdleMs: 60_000,
 } as const;
+
+export type ReceiveLimits = { readonly [name in keyof typeof receiveLimits]: number };
 
 export const walLimits = {
   segmentEvents: 500_000,
@@ -57,6 +62,8 @@ export const walLimits = {
   producerIdleMs: 24 * 60 * 60 * 1000,
 } as const;
 
+export type WalLimits = { readonly [name in keyof typeof walLimits]: number };
+
 export const storeLimits = {
   /** Segments that are encoded or on their way at the same time. */
   segmentsInFlight: 2,
@@ -68,12 +75,16 @@ export const storeLimits = {
   keepAliveMs: 2000,
 } as const;
 
+export type StoreLimits = { readonly [name in keyof typeof storeLimits]: number };
+
 export const stopLimits = {
   /** On SIGTERM: how long open calls may take to finish. */
   callsMs: 5000,
   /** On SIGTERM: how long sealed segments may take to be committed; the rest stays in the log. */
   flushMs: 10_000,
 } as const;
+
+export type StopLimits = { readonly [name in keyof typeof stopLimits]: number };
 
 /** The embedded store. */
 export const embeddedLimits = {

@@ -1,0 +1,73 @@
+/**
+ * Named pipes that the engine writes results into (`INTO OUTFILE`), so that a result of any size and
+ * any format leaves the engine exactly as the engine writes it, in constant memory and without the
+ * disk, and a slow client slows its statement down.
+ *
+ * 1. The pipe is opened for reading before the statement starts, and this process holds a writer of
+ *    its own until the statement has ended: the end of the pipe is the end of the result.
+ * 2. A pipe serves one statement at a time and is used again by the next.
+ * 3. Closing the reader early ends the statement at its next write.
+ */
+import { execFile } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export interface ResultPipe {
+  readonly path: string;
+  readonly reader: Socket;
+  /** To be called when the statement has ended; the reader then comes to its end. */
+  finish(): void;
+  /** Gives the pipe back; only after the statement has ended. */
+  release(): void;
+}
+
+const makeFifo = promisify(execFile);
+
+export class ResultPipes {
+  readonly #directory: string;
+  readonly #idle: string[] = [];
+  #made = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async open(): Promise<ResultPipe> {
+    const path = this.#idle.pop() ?? (await this.#make());
+    const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writing = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const reader = new Socket({ fd: reading, readable: true, writable: false });
+    // An error surfaces where the reader is consumed; without a listener it would end the process.
+    reader.on('error', () => {});
+    let finished = false;
+    let released = false;
+    const finish = (): void => {
+      if (finished) return;
+      finished = true;
+      closeSync(writing);
+    };
+    return {
+      path,
+      reader,
+      finish,
+      release: () => {
+        if (released) return;
+        released = true;
+        finish();
+        reader.destroy();
+        this.#idle.push(path);
+      },
+    };
+  }
+
+  async #make(): Promise<string> {
+    this.#made += 1;
+    const path = join(this.#directory, `result-${this.#made}.pipe`);
+    await unlink(path).catch(() => {});
+    await makeFifo('mkfifo', ['-m', '600', path]);
+    return path;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Brings one batch into one table exactly once, however often that must be tried.
+ *
+ * Invariants:
+ * 1. The token of every try is the batch's own: the same rows never go under another one.
+ * 2. After an answer that leaves doubt, and for a batch of an earlier process, the table is asked
+ *    for the batch id before anything is sent again.
+ * 3. An INSERT is one block in one partition, so the batch is there whole or not at all.
+ * 4. Trying ends only with 'stored', 'refused' for good, or 'stopped' when the process stops.
+ */
+import type { StoreLimits } from '../limits.js';
+import type { ClickHouse, StoreAnswer } from './clickhouse.js';
+import { isRefusedForGood, leavesDoubt } from './refusals.js';
+
+export interface Batch {
+  readonly table: string;
+  readonly format: 'Native' | 'JSONEachRow';
+  readonly columns: readonly string[];
+  readonly batchId: string;
+  /** Deduplication token; the batch id for `events`, with a suffix for the other tables. */
+  readonly token: string;
+  /** Day of the batch, which is the partition to look in, as 2026-11-23. */
+  readonly receivedDate: string;
+  readonly rows: number;
+  readonly body: readonly Buffer[];
+  /** An earlier process may have committed it. */
+  readonly inDoubt: boolean;
+  /** Rows that may be there twice, because the table keeps one of them: never asked for. */
+  readonly idempotent: boolean;
+}
+
+export type InsertOutcome =
+  | { readonly kind: 'stored'; readonly tries: number; readonly foundCommitted: boolean }
+  | { readonly kind: 'refused'; readonly code: number; readonly message: string }
+  | { readonly kind: 'stopped' };
+
+export interface InsertNotices {
+  warn(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+}
+
+/** Deduplication and durability, said outright: their defaults moved between ClickHouse's releases. */
+const insertSettings = {
+  async_insert: 0,
+  insert_deduplicate: 1,
+  deduplicate_blocks_in_dependent_materialized_views: 1,
+  throw_on_max_partitions_per_insert_block: 1,
+  max_partitions_per_insert_block: 1,
+  // One block in, one part out: never cut by size, never squashed with another.
+  max_insert_block_size: 100_000_000,
+  min_insert_block_size_rows: 0,
+  min_insert_block_size_bytes: 0,
+  max_insert_threads: 1,
+  input_format_parallel_parsing: 0,
+} as const;
+
+export class BatchInserter {
+  readonly #clickhouse: ClickHouse;
+  readonly #limits: StoreLimits;
+  readonly #log: InsertNotices;
+  readonly #stop: AbortSignal;
+
+  constructor(clickhouse: ClickHouse, limits: StoreLimits, log: InsertNotices, stop: AbortSignal) {
+    this.#clickhouse = clickhouse;
+    this.#limits = limits;
+    this.#log = log;
+    this.#stop = stop;
+  }
+
+  async insert(batch: Batch): Promise<InsertOutcome> {
+    let doubt = batch.inDoubt && !batch.idempotent;
+    let delayMs = this.#limits.retryInitialMs;
+    for (let tries = 1; ; tries++) {
+      if (this.#stop.aborted) return { kind: 'stopped' };
+      if (doubt) {
+        const found = await this.isCommitted(batch);
+        if (found === 'yes') return { kind: 'stored', tries, foundCommitted: true };
+        if (found === 'no') doubt = false;
+      }
+      if (!doubt) {
+        const answer = await this.#send(batch);
+        if (answer.kind === 'ok') {
+          if (tries > 1) this.#log.info({ batch: batch.batchId, table: batch.table, tries }, 'the store takes inserts again');
+          return { kind: 'stored', tries, foundCommitted: false };
+        }
+        if (answer.kind === 'exception' && isRefusedForGood(answer.code)) {
+          return { kind: 'refused', code: answer.code, message: answer.message };
+        }
+        doubt = !batch.idempotent && (answer.kind === 'unknown' || leavesDoubt(answer.code));
+        const problem = answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
+        // The first failure and every tenth after it: an outage of hours must not fill the disk with logs.
+        if (tries === 1 || tries % 10 === 0) {
+          this.#log.warn(
+            { batch: batch.batchId, table: batch.table, rows: batch.rows, tries, problem, retryInMs: Math.round(delayMs) },
+            'the store did not take a batch; it stays in the log and is tried again',
+          );
+        }
+      }
+      await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
+      delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
+    }
+  }
+
+  /** As `isCommitted`, for as long as it takes to get an answer. */
+  async waitForAnswer(
+    batch: Pick<Batch, 'table' | 'batchId' | 'receivedDate'>,
+  ): Promise<'yes' | 'no' | 'stopped'> {
+    let delayMs = this.#limits.retryInitialMs;
+    for (let tries = 1; ; tries++) {
+      if (this.#stop.aborted) return 'stopped';
+      const found = await this.isCommitted(batch);
+      if (found !== 'unknown') return found;
+      if (tries === 1 || tries % 10 === 0) {
+        this.#log.warn({ batch: batch.batchId, tries }, 'the store does not answer; a batch of an earlier start waits');
+      }
+      await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
+      delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
+    }
+  }
+
+  #send(batch: Batch): Promise<StoreAnswer> {
+    return this.#clickhouse.send({
+      query: `INSERT INTO ${batch.table} (${batch.columns.join(', ')}) FORMAT ${batch.format}`,
+      settings: { ...insertSettings, insert_deduplication_token: batch.token },
+      body: batch.body,
+      timeoutMs: this.#limits.insertTimeoutMs,
+    });
+  }
+
+  /** Whether the batch is in its table. */
+  async isCommitted(batch: Pick<Batch, 'table' | 'batchId' | 'receivedDate'>): Promise<'yes' | 'no' | 'unknown'> {
+    const answer = await this.#clickhouse.send({
+      query: `SELECT count() FROM (SELECT 1 FROM ${batch.table} WHERE received_date = {date:Date} AND batch_id = {batch:String} LIMIT 1) FORMAT TabSeparated`,
+      parameters: { date: batch.receivedDate, batch: batch.batchId },
+      timeoutMs: this.#limits.queryTimeoutMs,
+    });
+    if (answer.kind === 'ok') return answer.text.trim() === '0' ? 'no' : 'yes';
+    return 'unknown';
+  }
+}
+
+/** Resolves after `ms`, or at once when `stop` is aborted. */
+export function sleep(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (stop.aborted) {
+      resolve();
+      return;
+    }
+    const done = () => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    stop.addEventListener('abort', done, { once: true });
+  });
+}

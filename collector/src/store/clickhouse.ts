@@ -1,0 +1,116 @@
+/**
+ * One HTTP request to ClickHouse and what became of it. `undici` sends Buffers as they are; the
+ * connection is closed by us before the server closes it under a request.
+ */
+import { Pool } from 'undici';
+import type { StoreLimits } from '../limits.js';
+
+export interface StoreAddress {
+  /** Such as http://127.0.0.1:8123. User and password may stand in it. */
+  readonly url: string;
+  readonly database: string;
+}
+
+export type StoreAnswer =
+  | { readonly kind: 'ok'; readonly text: string; readonly writtenRows: number | undefined }
+  /** ClickHouse answered with an exception. */
+  | { readonly kind: 'exception'; readonly code: number; readonly message: string; readonly httpStatus: number }
+  /** No answer that can be trusted: the statement may have been carried out or not. */
+  | { readonly kind: 'unknown'; readonly problem: string };
+
+export interface StoreRequest {
+  readonly query: string;
+  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** The data of an INSERT. */
+  readonly body?: readonly Buffer[];
+  readonly timeoutMs: number;
+}
+
+export class ClickHouse {
+  readonly #address: StoreAddress;
+  readonly #pool: Pool;
+  readonly #path: string;
+  readonly #headers: Record<string, string>;
+
+  constructor(address: StoreAddress, limits: StoreLimits) {
+    const url = new URL(address.url);
+    this.#address = address;
+    this.#path = url.pathname === '' ? '/' : url.pathname;
+    this.#headers = { 'user-agent': 'sluice' };
+    if (url.username !== '') {
+      const user = decodeURIComponent(url.username);
+      const password = decodeURIComponent(url.password);
+      this.#headers['authorization'] = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+    }
+    this.#pool = new Pool(url.origin, {
+      connections: limits.segmentsInFlight + 2,
+      pipelining: 1,
+      keepAliveTimeout: limits.keepAliveMs,
+      keepAliveMaxTimeout: limits.keepAliveMs,
+      connect: { timeout: 10_000 },
+    });
+  }
+
+  async send(request: StoreRequest): Promise<StoreAnswer> {
+    const search = new URLSearchParams({ database: this.#address.database, wait_end_of_query: '1' });
+    for (const [name, value] of Object.entries(request.settings ?? {})) search.set(name, String(value));
+    for (const [name, value] of Object.entries(request.parameters ?? {})) search.set(`param_${name}`, value);
+    const headers = { ...this.#headers };
+    let body: string | AsyncIterable<Buffer> = request.query;
+    if (request.body !== undefined) {
+      search.set('query', request.query);
+      headers['content-length'] = String(request.body.reduce((sum, chunk) => sum + chunk.length, 0));
+      body = iterate(request.body);
+    }
+    try {
+      const response = await this.#pool.request({
+        method: 'POST',
+        path: `${this.#path}?${search.toString()}`,
+        headers,
+        body: body as string,
+        headersTimeout: request.timeoutMs,
+        bodyTimeout: request.timeoutMs,
+      });
+      const text = await response.body.text();
+      return readAnswer(response.statusCode, response.headers, text);
+    } catch (error) {
+      return { kind: 'unknown', problem: describe(error) };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+async function* iterate(chunks: readonly Buffer[]): AsyncIterable<Buffer> {
+  yield* chunks;
+}
+
+function readAnswer(
+  status: number,
+  headers: Record<string, string | string[] | undefined>,
+  text: string,
+): StoreAnswer {
+  const exception = headers['x-clickhouse-exception-code'];
+  const inBody = /^(?:__exception__\r?\n)?Code: (\d+)\. DB::Exception: /m.exec(text);
+  const code = exception !== undefined ? Number(exception) : inBody !== null ? Number(inBody[1]) : undefined;
+  if (code !== undefined) return { kind: 'exception', code, message: text.trim().slice(0, 4000), httpStatus: status };
+  // A proxy's word, not ClickHouse's: what stands behind it may have done its work.
+  if (status !== 200) return { kind: 'unknown', problem: `HTTP ${status}: ${text.trim().slice(0, 500)}` };
+  const summary = headers['x-clickhouse-summary'];
+  let writtenRows: number | undefined;
+  if (typeof summary === 'string') {
+    const written = /"written_rows":"(\d+)"/.exec(summary);
+    if (written !== null) writtenRows = Number(written[1]);
+  }
+  return { kind: 'ok', text, writtenRows };
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : '';
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${code}${error.message}${cause}`;
+}

@@ -1,0 +1,150 @@
+/**
+ * Checks one LogRequest's bytes, before anything of it is kept.
+ *
+ * Invariants:
+ * 1. Bytes that are not valid Protobuf are refused whole; nothing of them is stored.
+ * 2. An event that breaks a limit is rejected alone; its number counts as used.
+ * 3. The request's range is first_sequence .. lastSequence, without holes: every number is an event
+ *    or lies in one loss.
+ * 4. Nothing is allocated for a good event.
+ */
+import type { MessageLimits } from '../limits.js';
+import { Cursor } from '../protobuf.js';
+import type { Loss, Rejection } from '../record.js';
+import { readLoss, sequenceOfEvent } from '../losses.js';
+import { EventVerdict, scanEvent } from './scan-event.js';
+
+export interface ScannedRequest {
+  readonly kind: 'scanned';
+  /** Bytes of the `Producer`, if the message has one. */
+  readonly producer: Buffer | null;
+  /** 0 if the request is empty. */
+  readonly firstSequence: number;
+  /** firstSequence − 1 if the request is empty. */
+  readonly lastSequence: number;
+  readonly eventCount: number;
+  readonly losses: readonly Loss[];
+  /** Numbers covered by the losses. */
+  readonly lossCount: number;
+  readonly rejections: readonly Rejection[];
+}
+
+export type RequestScan =
+  | ScannedRequest
+  /** Not valid Protobuf, or against the contract: refused whole. */
+  | { readonly kind: 'invalid'; readonly problem: string }
+  /** Valid, but this collector cannot take it. */
+  | { readonly kind: 'unsupported'; readonly problem: string };
+
+const cursor = new Cursor();
+const verdict = new EventVerdict();
+
+const invalid = (problem: string): RequestScan => ({ kind: 'invalid', problem });
+
+export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
+  cursor.reset(bytes, 0, bytes.length);
+  const end = bytes.length;
+  let producer: Buffer | null = null;
+  let firstSequence = 0;
+  let eventCount = 0;
+  let blockCount = 0;
+  const losses: Loss[] = [];
+  /** By index of the event; the sequence is known once all losses are. */
+  const rejected: { index: number; reason: number; detail: string }[] = [];
+
+  while (cursor.position < end) {
+    const tag = cursor.tag();
+    if (tag === 0x1a) {
+      cursor.bytes();
+      if (cursor.problem !== '') break;
+      const eventEnd = cursor.fieldEnd;
+      cursor.position = cursor.fieldStart;
+      cursor.end = eventEnd;
+      scanEvent(cursor, limits, verdict);
+      if (cursor.problem !== '') break;
+      cursor.end = end;
+      if (verdict.reason !== 0) {
+        rejected.push({ index: eventCount, reason: verdict.reason, detail: verdict.detail });
+      }
+      eventCount++;
+    } else if (tag === 0x0a) {
+      cursor.bytes();
+      const part = bytes.subarray(cursor.fieldStart, cursor.fieldEnd);
+      // A message field that comes twice is merged, which is the same as decoding both together.
+      producer = producer === null ? part : Buffer.concat([producer, part]);
+    } else if (tag === 0x10) {
+      firstSequence = cursor.varint();
+    } else if (tag === 0x22) {
+      cursor.bytes();
+      blockCount++;
+    } else if (tag === 0x2a) {
+      cursor.bytes();
+      if (cursor.problem !== '') break;
+      const problem = readLoss(cursor, limits, losses);
+      if (problem !== '') return invalid(problem);
+    } else {
+      cursor.skip(tag);
+    }
+  }
+  if (cursor.problem !== '') return invalid(`the message is not valid Protobuf: ${cursor.problem}`);
+  if (blockCount > 0) {
+    return {
+      kind: 'unsupported',
+      problem: 'this collector does not take EventBlock yet; send the events as Event messages',
+    };
+  }
+  if (eventCount > limits.eventsPerRequest) {
+    return invalid(`the request has ${eventCount} events; at most ${limits.eventsPerRequest} are allowed`);
+  }
+  if (losses.length > limits.lossesPerRequest) {
+    return invalid(`the request has ${losses.length} losses; at most ${limits.lossesPerRequest} are allowed`);
+  }
+  if (eventCount === 0 && losses.length === 0) {
+    return {
+      kind: 'scanned',
+      producer,
+      firstSequence: 0,
+      lastSequence: -1,
+      eventCount: 0,
+      losses,
+      lossCount: 0,
+      rejections: [],
+    };
+  }
+  if (firstSequence < 1) return invalid('first_sequence is missing; the first event of a producer is number 1');
+
+  let lossCount = 0;
+  for (const loss of losses) lossCount += loss.count;
+  const lastSequence = firstSequence + eventCount + lossCount - 1;
+  if (!Number.isSafeInteger(lastSequence)) {
+    return invalid(`the request reaches sequence ${lastSequence}; at most 2^53 - 1 is allowed`);
+  }
+  let next = firstSequence;
+  for (const loss of losses) {
+    if (loss.firstSequence < next) {
+      return invalid(
+        `a loss starts at sequence ${loss.firstSequence}; losses must ascend without overlap from ${next} on`,
+      );
+    }
+    next = loss.firstSequence + loss.count;
+  }
+  if (next - 1 > lastSequence) {
+    return invalid(
+      `a loss reaches sequence ${next - 1}; the request's ${eventCount} events and ${lossCount} lost numbers end at ${lastSequence}`,
+    );
+  }
+  return {
+    kind: 'scanned',
+    producer,
+    firstSequence,
+    lastSequence,
+    eventCount,
+    losses,
+    lossCount,
+    rejections: rejected.map(({ index, reason, detail }) => ({
+      sequence: sequenceOfEvent(firstSequence, index, losses),
+      reason,
+      detail,
+    })),
+  };
+}

@@ -1,0 +1,411 @@
+/**
+ * The write-ahead log: requests in, acknowledgments out after the fsync, sealed segments on.
+ *
+ * Invariants:
+ * 1. `synced()` says 'durable' only after fdatasync returned for everything appended before.
+ * 2. A failed write or sync is never tried again as if nothing had happened: what it may have left is
+ *    cut off durably first, everything that waited is refused, and producers send it again.
+ * 3. The youngest segment on disk is never removed, and every segment starts with the durable
+ *    sequences, so that they survive with the log.
+ * 4. A sealed segment ends with its seal before the next one exists: only the youngest can be torn.
+ * 5. An empty segment is never handed on; a handed-on segment never changes.
+ */
+import type { WalLimits } from '../limits.js';
+import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
+import { type ProducerState, ProducerStates } from './producer-states.js';
+import { recoverLog } from './recovery.js';
+import type { RequestHead } from './request-payload.js';
+import { segmentFileName } from './segment-name.js';
+import { SegmentWriter } from './segment-writer.js';
+import type { LogStorage } from './storage.js';
+
+export interface SealedSegment {
+  readonly id: string;
+  readonly bytes: number;
+  /** Found on disk at start, not written by this process: it may have been committed before. */
+  readonly recovered: boolean;
+  /** Whether the seal must be there; a recovered youngest segment may be torn. */
+  readonly sealed: boolean;
+}
+
+/** Whether the log takes a request now. */
+export type Admission =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'disk_budget_spent'; readonly usedBytes: number; readonly retryDelayMs: number }
+  | { readonly kind: 'failing'; readonly problem: string; readonly retryDelayMs: number }
+  | { readonly kind: 'stopped' };
+
+export type SyncOutcome = 'durable' | 'failed';
+
+export interface LogNotices {
+  warn(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+}
+
+export interface WriteAheadLogOptions {
+  readonly storage: LogStorage;
+  readonly limits: WalLimits;
+  /** Wall clock, Unix milliseconds. */
+  readonly now: () => number;
+  /** Milliseconds that never step, from any start. */
+  readonly monotonic: () => number;
+  readonly makeIds: (floor: string | undefined) => Uuid7Source;
+  /** Called with each segment that is ready to be committed, oldest first. */
+  readonly onSealed: (segment: SealedSegment) => void;
+  readonly log: LogNotices;
+}
+
+interface Entry {
+  readonly state: ProducerState;
+  readonly head: RequestHead;
+  readonly request: Buffer;
+}
+
+interface Waiter {
+  readonly ticket: number;
+  readonly resolve: (outcome: SyncOutcome) => void;
+}
+
+/** Bytes of one group commit: large enough for the disk, small enough that waiters are not kept. */
+const groupBytes = 8 * 1024 * 1024;
+/** Upper bound of what a request's frame adds to its bytes, without rejections. */
+const frameOverheadBytes = 64;
+/** Where segments go that cannot be read in full. */
+export const damagedFolder = 'damaged';
+const healDelayMs = { first: 50, most: 2000 } as const;
+
+const openAdmission: Admission = { kind: 'open' };
+const stoppedAdmission: Admission = { kind: 'stopped' };
+
+export class WriteAheadLog {
+  readonly #options: WriteAheadLogOptions;
+  readonly #states: ProducerStates;
+  #ids: Uuid7Source | undefined;
+  #current: SegmentWriter | undefined;
+  #queue: Entry[] = [];
+  #queueBytes = 0;
+  /** Entries ever appended, and those whose fate is known. */
+  #appendedTickets = 0;
+  #settledTickets = 0;
+  #waiters: Waiter[] = [];
+  #running: Promise<void> | undefined;
+  #sealTimer: NodeJS.Timeout | undefined;
+  #sealDue = false;
+  #stopping = false;
+  #problem = '';
+  /** What to add to the monotonic clock to get the log's own, which goes on where it stood. */
+  #logTimeBaseMs = 0;
+  /** Bytes on disk of segments that are sealed and not yet removed, by id. */
+  readonly #sealedBytes = new Map<string, number>();
+  #sealedBytesTotal = 0;
+  /** Committed, but the youngest: removed once a younger one exists. */
+  #later: (() => Promise<void>)[] = [];
+  #wakeRoom: (() => void)[] = [];
+  /** Counts failures. A call that began under another generation must not be acknowledged. */
+  generation = 0;
+
+  constructor(options: WriteAheadLogOptions) {
+    this.#options = options;
+    this.#states = new ProducerStates(options.limits);
+  }
+
+  /** Bytes that wait for the disk. */
+  get pendingBytes(): number {
+    return this.#queueBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#sealedBytesTotal + (this.#current?.bytes ?? 0) + this.#queueBytes;
+  }
+
+  get producerCount(): number {
+    return this.#states.count;
+  }
+
+  /** Reads what an earlier process left, hands its segments on, and opens a new one. */
+  async start(): Promise<void> {
+    const { storage, monotonic, log } = this.#options;
+    const recovery = await recoverLog(storage, log);
+    const { segments, emptySegmentIds, unreadableSegmentIds } = recovery;
+    this.#logTimeBaseMs = recovery.durable.logTimeMs - monotonic();
+    this.#states.restore(recovery.durable.entries);
+    const youngest = [...segments.map(({ id }) => id), ...emptySegmentIds, ...unreadableSegmentIds].sort().at(-1);
+    this.#ids = this.#options.makeIds(youngest);
+    await this.#openSegment();
+    for (const id of emptySegmentIds) await storage.remove(segmentFileName(id));
+    for (const id of unreadableSegmentIds) await storage.setAside(segmentFileName(id), damagedFolder);
+    for (const segment of segments) {
+      this.#countSealed(segment.id, segment.bytes);
+      this.#options.onSealed(segment);
+    }
+  }
+
+  admission(bytes: number): Admission {
+    if (this.#stopping) return stoppedAdmission;
+    const { diskBytes, retryDelayMs } = this.#options.limits;
+    if (this.#problem !== '') return { kind: 'failing', problem: this.#problem, retryDelayMs };
+    if (this.usedBytes + bytes > diskBytes) {
+      return { kind: 'disk_budget_spent', usedBytes: this.usedBytes, retryDelayMs };
+    }
+    return openAdmission;
+  }
+
+  /** What the log knows of a producer. `encoded` is kept: it must not be a view into a larger buffer. */
+  openProducer(id: Buffer, encoded: Buffer): ProducerState {
+    const state = this.#states.open(id.toString('latin1'), encoded, this.#logTimeMs());
+    if (this.#states.count > this.#options.limits.producers) this.#states.forgetIdle(this.#logTimeMs());
+    return state;
+  }
+
+  /**
+   * Takes one request, whose sequences the caller has judged. `request` must stay unchanged until it
+   * is synced. Call `synced()` to learn when it is durable.
+   */
+  append(state: ProducerState, head: RequestHead, request: Buffer): void {
+    state.appended = head.lastSequence;
+    this.#queue.push({ state, head, request });
+    this.#queueBytes += request.length + frameOverheadBytes;
+    this.#appendedTickets++;
+    this.#kick();
+  }
+
+  /** Resolves once the fate of everything appended so far is known. */
+  synced(): Promise<SyncOutcome> {
+    if (this.#settledTickets === this.#appendedTickets) return Promise.resolve('durable');
+    return new Promise((resolve) => this.#waiters.push({ ticket: this.#appendedTickets, resolve }));
+  }
+
+  /** Resolves when fewer than `bytes` wait for the disk. */
+  async roomBelow(bytes: number): Promise<void> {
+    while (this.#queueBytes >= bytes) await new Promise<void>((resolve) => this.#wakeRoom.push(resolve));
+  }
+
+  /** Seals the open segment now, if it holds anything. Resolves once it has been handed on. */
+  async sealNow(): Promise<void> {
+    this.#sealDue = true;
+    this.#kick();
+    await this.#running;
+  }
+
+  /** Removes a segment that ClickHouse has committed. */
+  async release(id: string): Promise<void> {
+    if (this.#current === undefined) {
+      this.#later.push(() => this.release(id));
+      return;
+    }
+    await this.#options.storage.remove(segmentFileName(id));
+    this.#forgetSealed(id);
+  }
+
+  /** Moves a segment that cannot be read in full out of the way, after what could be read was stored. */
+  async setAside(id: string): Promise<void> {
+    if (this.#current === undefined) {
+      this.#later.push(() => this.setAside(id));
+      return;
+    }
+    await this.#options.storage.setAside(segmentFileName(id), damagedFolder);
+    this.#forgetSealed(id);
+  }
+
+  /** Takes nothing more, syncs what waits, and seals. The files stay for the next start. */
+  async stop(): Promise<void> {
+    if (this.#stopping) {
+      await this.#running;
+      return;
+    }
+    this.#stopping = true;
+    clearTimeout(this.#sealTimer);
+    this.#sealDue = true;
+    this.#kick();
+    await this.#running;
+  }
+
+  /** Closes the open segment's file. Nothing may be appended after `stop`. */
+  async close(): Promise<void> {
+    await this.#running;
+    await this.#current?.close();
+    this.#current = undefined;
+  }
+
+  #kick(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // Something may have come in between the loop's last look and here.
+      if (this.#hasWork()) this.#kick();
+    });
+  }
+
+  #hasWork(): boolean {
+    return this.#queue.length > 0 || (this.#sealDue && (this.#current?.requestCount ?? 0) > 0);
+  }
+
+  async #run(): Promise<void> {
+    // Let the rest of this turn's messages join the group.
+    await Promise.resolve();
+    while (this.#hasWork()) {
+      try {
+        if (this.#queue.length > 0) await this.#commitGroup();
+        if (this.#isFull() || this.#sealDue) await this.#rotate();
+      } catch (error) {
+        await this.#heal(error);
+      }
+    }
+    this.#sealDue = false;
+  }
+
+  async #commitGroup(): Promise<void> {
+    const segment = await this.#writableSegment();
+    const { segmentBytes, segmentEvents } = this.#options.limits;
+    let taken = 0;
+    let takenBytes = 0;
+    while (taken < this.#queue.length && takenBytes < groupBytes) {
+      const { state, head, request } = this.#queue[taken] as Entry;
+      // A segment takes at least one request, however large.
+      const overflows =
+        segment.bytes + request.length + frameOverheadBytes > segmentBytes ||
+        segment.eventCount + head.eventCount > segmentEvents;
+      if (overflows && segment.requestCount > 0) {
+        this.#sealDue = true;
+        break;
+      }
+      if (state.segmentId !== segment.id) {
+        state.indexInSegment = segment.addProducer(Buffer.from(state.key, 'latin1'), state.encoded);
+        state.segmentId = segment.id;
+      }
+      segment.addRequest(state.indexInSegment, head, request);
+      takenBytes += request.length + frameOverheadBytes;
+      taken++;
+    }
+    if (taken === 0) return;
+    await segment.sync();
+    for (let index = 0; index < taken; index++) {
+      const { state, head } = this.#queue[index] as Entry;
+      state.durable = head.lastSequence;
+    }
+    this.#queue.splice(0, taken);
+    this.#queueBytes -= takenBytes;
+    this.#settle(taken, 'durable');
+    if (this.#sealTimer === undefined) {
+      this.#sealTimer = setTimeout(() => {
+        this.#sealTimer = undefined;
+        this.#sealDue = true;
+        this.#kick();
+      }, this.#options.limits.segmentAgeMs);
+      // The log is sealed by `stop`; the timer alone must not keep a process alive.
+      this.#sealTimer.unref();
+    }
+  }
+
+  /** The open segment; a new one if it is empty and was opened on another day: its id dates the batch. */
+  async #writableSegment(): Promise<SegmentWriter> {
+    const current = this.#current;
+    if (current !== undefined) {
+      const sameDay = utcDay(uuidTimeMs(current.id)) === utcDay(this.#options.now());
+      if (current.requestCount > 0 || sameDay || uuidTimeMs(current.id) > this.#options.now()) return current;
+      await this.#openSegment();
+      await current.close();
+      await this.#options.storage.remove(segmentFileName(current.id));
+    } else {
+      await this.#openSegment();
+    }
+    return this.#current as unknown as SegmentWriter;
+  }
+
+  #isFull(): boolean {
+    const { segmentBytes, segmentEvents } = this.#options.limits;
+    const segment = this.#current;
+    return segment !== undefined && (segment.bytes >= segmentBytes || segment.eventCount >= segmentEvents);
+  }
+
+  async #rotate(): Promise<void> {
+    const segment = this.#current;
+    if (segment === undefined || segment.requestCount === 0) return;
+    await segment.seal();
+    // From here on the file is only read: whatever fails below, nothing may be appended behind its seal.
+    this.#current = undefined;
+    this.#sealDue = false;
+    clearTimeout(this.#sealTimer);
+    this.#sealTimer = undefined;
+    this.#countSealed(segment.id, segment.bytes);
+    this.#options.onSealed({ id: segment.id, bytes: segment.bytes, recovered: false, sealed: true });
+    await segment.close().catch((err: unknown) => this.#options.log.warn({ err, segment: segment.id }, 'closing a sealed segment failed'));
+    await this.#openSegment();
+  }
+
+  async #openSegment(): Promise<void> {
+    const { storage, now } = this.#options;
+    const logTimeMs = this.#logTimeMs();
+    this.#states.forgetIdle(logTimeMs);
+    const id = (this.#ids as Uuid7Source).next();
+    this.#current = await SegmentWriter.create(storage, id, now(), {
+      logTimeMs,
+      entries: this.#states.durableEntries(),
+    });
+    const later = this.#later;
+    this.#later = [];
+    for (const remove of later) await remove();
+  }
+
+  /** Refuses all that waits, cuts the failed write off, and goes on once the disk lets it. */
+  async #heal(error: unknown): Promise<void> {
+    this.#problem = error instanceof Error ? error.message : String(error);
+    this.generation++;
+    this.#queue = [];
+    this.#queueBytes = 0;
+    this.#states.rollBack();
+    this.#settle(this.#appendedTickets - this.#settledTickets, 'failed');
+    this.#options.log.warn(
+      { err: error },
+      'the write-ahead log cannot be written; calls are refused with UNAVAILABLE until it can',
+    );
+    let delayMs: number = healDelayMs.first;
+    for (;;) {
+      try {
+        if (this.#current === undefined) await this.#openSegment();
+        else await this.#current.rollBack();
+        break;
+      } catch (again) {
+        if (this.#stopping) {
+          this.#sealDue = false;
+          this.#options.log.warn({ err: again }, 'stopping although the write-ahead log cannot be written');
+          return;
+        }
+        this.#problem = again instanceof Error ? again.message : String(again);
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        delayMs = Math.min(delayMs * 2, healDelayMs.most);
+      }
+    }
+    this.#problem = '';
+    this.#options.log.info({}, 'the write-ahead log can be written again');
+  }
+
+  #settle(count: number, outcome: SyncOutcome): void {
+    this.#settledTickets += count;
+    let done = 0;
+    while (done < this.#waiters.length && (this.#waiters[done] as Waiter).ticket <= this.#settledTickets) {
+      (this.#waiters[done++] as Waiter).resolve(outcome);
+    }
+    this.#waiters.splice(0, done);
+    const wake = this.#wakeRoom;
+    this.#wakeRoom = [];
+    for (const resolve of wake) resolve();
+  }
+
+  #logTimeMs(): number {
+    return this.#logTimeBaseMs + this.#options.monotonic();
+  }
+
+  #countSealed(id: string, bytes: number): void {
+    this.#sealedBytes.set(id, bytes);
+    this.#sealedBytesTotal += bytes;
+  }
+
+  #forgetSealed(id: string): void {
+    this.#sealedBytesTotal -= this.#sealedBytes.get(id) ?? 0;
+    this.#sealedBytes.delete(id);
+  }
+}
+
+function utcDay(unixMs: number): number {
+  return Math.floor(unixMs / 86_400_000);
+}

@@ -1,0 +1,110 @@
+/**
+ * What the log knows of each producer: how far it has appended and how far that is durable.
+ *
+ * Invariants:
+ * 1. durable <= appended; both only grow, except that a failed sync takes `appended` back to `durable`.
+ * 2. A producer with something on its way to the disk is never forgotten.
+ */
+import type { DurableEntry } from './frame.js';
+
+export interface ProducerState {
+  /** The 16 id bytes as latin1 text. */
+  readonly key: string;
+  /** Last sequence handed to the log; 0 for a producer it does not know. */
+  appended: number;
+  /** Last sequence that is on the disk. */
+  durable: number;
+  /** On the log's own clock. */
+  lastSeenMs: number;
+  /** The encoded `Producer`, as the newest call sent it. */
+  encoded: Buffer;
+  /** Where this producer stands in the segment of that id, to be written once a segment. */
+  segmentId: string;
+  indexInSegment: number;
+}
+
+export class ProducerStates {
+  readonly #states = new Map<string, ProducerState>();
+  readonly #most: number;
+  readonly #idleMs: number;
+
+  constructor(limits: { producers: number; producerIdleMs: number }) {
+    this.#most = limits.producers;
+    this.#idleMs = limits.producerIdleMs;
+  }
+
+  get count(): number {
+    return this.#states.size;
+  }
+
+  /** The state of a producer, new if the log does not know it. */
+  open(key: string, encoded: Buffer, logTimeMs: number): ProducerState {
+    let state = this.#states.get(key);
+    if (state === undefined) {
+      state = {
+        key,
+        appended: 0,
+        durable: 0,
+        lastSeenMs: logTimeMs,
+        encoded,
+        segmentId: '',
+        indexInSegment: 0,
+      };
+    } else {
+      // Map order is the order of last use: the first entry is the longest silent one.
+      this.#states.delete(key);
+      if (!state.encoded.equals(encoded)) {
+        state.encoded = encoded;
+        state.segmentId = '';
+      }
+    }
+    state.lastSeenMs = logTimeMs;
+    this.#states.set(key, state);
+    return state;
+  }
+
+  restore(entries: Iterable<DurableEntry>): void {
+    const ordered = [...entries].sort((a, b) => a.lastSeenMs - b.lastSeenMs);
+    for (const { key, sequence, lastSeenMs } of ordered) {
+      this.#states.set(key, {
+        key,
+        appended: sequence,
+        durable: sequence,
+        lastSeenMs,
+        encoded: Buffer.alloc(0),
+        segmentId: '',
+        indexInSegment: 0,
+      });
+    }
+  }
+
+  /** After a failed sync: nothing counts that is not durable. */
+  rollBack(): void {
+    for (const state of this.#states.values()) {
+      state.appended = state.durable;
+      state.segmentId = '';
+    }
+  }
+
+  /** Forgets the producers that were silent for too long, and the longest silent above the limit. */
+  forgetIdle(logTimeMs: number): number {
+    const before = this.#states.size;
+    for (const [key, state] of this.#states) {
+      const idle = logTimeMs - state.lastSeenMs >= this.#idleMs;
+      if (!idle && this.#states.size <= this.#most) break;
+      if (state.appended === state.durable) this.#states.delete(key);
+    }
+    return before - this.#states.size;
+  }
+
+  /** What a new segment carries on. */
+  durableEntries(): DurableEntry[] {
+    const entries: DurableEntry[] = [];
+    for (const state of this.#states.values()) {
+      if (state.durable > 0) {
+        entries.push({ key: state.key, sequence: state.durable, lastSeenMs: state.lastSeenMs });
+      }
+    }
+    return entries;
+  }
+}

@@ -1,0 +1,14 @@
+const ending = '.wal';
+const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\.wal$/;
+
+export function segmentFileName(segmentId: string): string {
+  return segmentId + ending;
+}
+
+/** Ids of the segments among these file names, oldest first: UUIDv7 sorts by time as text. */
+export function segmentIdsOf(names: readonly string[]): string[] {
+  return names
+    .filter((name) => pattern.test(name))
+    .map((name) => name.slice(0, -ending.length))
+    .sort();
+}

@@ -1,0 +1,86 @@
+/**
+ * Reads a segment's bytes back. Pure: the bytes come from a storage, or from a test.
+ *
+ * Invariants:
+ * 1. Only whole frames with a right checksum are returned; reading stops at the first other.
+ * 2. What is returned for the same bytes is always the same, so a batch cannot change between tries.
+ */
+import type { Producer, RequestRecord, SegmentContents } from '../record.js';
+import { type DurableSnapshot, decodeDurablePayload, frameSeed, frameType, isSegmentPayload, readFrame } from './frame.js';
+import { decodeRequest } from './request-payload.js';
+
+export interface SegmentReading {
+  /** False: not even the first two frames are there, as after a crash during creation. */
+  readonly opened: boolean;
+  /** Whether the last frame is the seal. */
+  readonly sealed: boolean;
+  readonly durable: DurableSnapshot;
+  /** Producer frames by index: 16 bytes id, then the encoded `Producer`. */
+  readonly producers: readonly Buffer[];
+  readonly requests: readonly RequestRecord[];
+  readonly eventCount: number;
+  /** Bytes of the sound frames, from the start. */
+  readonly soundBytes: number;
+  /** Bytes behind them: a torn tail, or damage. */
+  readonly unreadBytes: number;
+}
+
+export function readSegment(bytes: Buffer, segmentId: string): SegmentReading {
+  const seed = frameSeed(segmentId);
+  let opened = false;
+  let sealed = false;
+  let durable: DurableSnapshot = { logTimeMs: 0, entries: [] };
+  const producers: Buffer[] = [];
+  const requests: RequestRecord[] = [];
+  let eventCount = 0;
+  let offset = 0;
+  let frames = 0;
+  while (!sealed) {
+    const frame = readFrame(bytes, offset, seed);
+    if (frame === null) break;
+    const { type, start, end } = frame;
+    if (frames === 0) {
+      if (type !== frameType.segment || !isSegmentPayload(bytes.subarray(start, end), segmentId)) break;
+    } else if (frames === 1) {
+      if (type !== frameType.durable) break;
+      durable = decodeDurablePayload(bytes.subarray(start, end));
+      opened = true;
+    } else if (type === frameType.producer) {
+      producers.push(bytes.subarray(start, end));
+    } else if (type === frameType.request) {
+      const request = decodeRequest(bytes, start, end);
+      requests.push(request);
+      eventCount += request.eventCount;
+    } else if (type === frameType.seal) {
+      sealed = true;
+    } else break;
+    offset = end;
+    frames++;
+  }
+  return {
+    opened,
+    sealed,
+    durable,
+    producers,
+    requests,
+    eventCount,
+    soundBytes: offset,
+    unreadBytes: bytes.length - offset,
+  };
+}
+
+/** The reading as the next stage takes it. `decode` turns an encoded producer into one. */
+export function segmentContents(
+  reading: SegmentReading,
+  segmentId: string,
+  bytes: Buffer,
+  decode: (encoded: Buffer) => Producer,
+): SegmentContents {
+  return {
+    id: segmentId,
+    bytes,
+    producers: reading.producers.map((frame) => decode(frame.subarray(16))),
+    requests: reading.requests,
+    eventCount: reading.eventCount,
+  };
+}

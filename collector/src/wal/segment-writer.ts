@@ -1,0 +1,139 @@
+/** One open segment: frames go to its end, and nothing counts until `sync` has returned. */
+import {
+  type DurableSnapshot,
+  encodeDurablePayload,
+  encodeFrameHeader,
+  encodeSealPayload,
+  encodeSegmentPayload,
+  frameHeaderBytes,
+  frameSeed,
+  frameType,
+} from './frame.js';
+import { encodeRequestHead, type RequestHead } from './request-payload.js';
+import { segmentFileName } from './segment-name.js';
+import type { LogStorage, SegmentFile } from './storage.js';
+
+export class SegmentWriter {
+  readonly id: string;
+  readonly createdUnixMs: number;
+  /** Bytes that are on the disk for sure; everything behind may be cut off. */
+  syncedBytes = 0;
+  /** Where the next frame goes. */
+  bytes = 0;
+  requestCount = 0;
+  eventCount = 0;
+  producerCount = 0;
+  readonly #file: SegmentFile;
+  readonly #seed: number;
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  /** Counts at the last sync, to go back to. */
+  #synced = { requestCount: 0, eventCount: 0, producerCount: 0 };
+
+  private constructor(id: string, createdUnixMs: number, file: SegmentFile) {
+    this.id = id;
+    this.createdUnixMs = createdUnixMs;
+    this.#file = file;
+    this.#seed = frameSeed(id);
+  }
+
+  /**
+   * Creates the file with its first two frames, and makes both the file and its name durable. On
+   * failure, no file is left behind, as far as the file system lets us.
+   */
+  static async create(
+    storage: LogStorage,
+    id: string,
+    createdUnixMs: number,
+    durable: DurableSnapshot,
+  ): Promise<SegmentWriter> {
+    const file = await storage.create(segmentFileName(id));
+    const writer = new SegmentWriter(id, createdUnixMs, file);
+    try {
+      writer.#add(frameType.segment, [encodeSegmentPayload(id, createdUnixMs)]);
+      writer.#add(frameType.durable, [encodeDurablePayload(durable)]);
+      await writer.sync();
+      await storage.syncDirectory();
+      return writer;
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      // If the removal fails as well, recovery finds a file without its first frames and drops it.
+      await storage.remove(segmentFileName(id)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Adds a producer; returns its index in this segment. */
+  addProducer(id: Buffer, encoded: Buffer): number {
+    this.#add(frameType.producer, [id, encoded]);
+    return this.producerCount++;
+  }
+
+  addRequest(producerIndex: number, head: RequestHead, request: Buffer): void {
+    this.#add(frameType.request, [encodeRequestHead(producerIndex, head), request]);
+    this.requestCount++;
+    this.eventCount += head.eventCount;
+  }
+
+  #add(type: number, parts: Buffer[]): void {
+    const header = encodeFrameHeader(type, this.#seed, parts);
+    this.#pending.push(header, ...parts);
+    let bytes = frameHeaderBytes;
+    for (const part of parts) bytes += part.length;
+    this.#pendingBytes += bytes;
+    this.bytes += bytes;
+  }
+
+  /** Writes what was added and waits until it is on the disk. */
+  async sync(): Promise<void> {
+    let buffers = this.#pending;
+    let left = this.#pendingBytes;
+    let position = this.syncedBytes;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    while (left > 0) {
+      const written = await this.#file.write(buffers, position);
+      if (written <= 0) throw new Error(`a write to segment ${this.id} wrote nothing; ${left} bytes are left`);
+      position += written;
+      left -= written;
+      if (left > 0) buffers = dropBytes(buffers, written);
+    }
+    await this.#file.sync();
+    this.syncedBytes = position;
+    this.#synced = {
+      requestCount: this.requestCount,
+      eventCount: this.eventCount,
+      producerCount: this.producerCount,
+    };
+  }
+
+  /** After a failed `sync`: cuts off whatever of it reached the file, durably. */
+  async rollBack(): Promise<void> {
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.bytes = this.syncedBytes;
+    this.requestCount = this.#synced.requestCount;
+    this.eventCount = this.#synced.eventCount;
+    this.producerCount = this.#synced.producerCount;
+    await this.#file.truncate(this.syncedBytes);
+    await this.#file.sync();
+  }
+
+  /** Adds the last frame. After it, the file is only read. */
+  async seal(): Promise<void> {
+    this.#add(frameType.seal, [encodeSealPayload(this.requestCount, this.eventCount)]);
+    await this.sync();
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+/** The buffers without their first `count` bytes, after a short write. */
+function dropBytes(buffers: readonly Buffer[], count: number): Buffer[] {
+  let left = count;
+  let index = 0;
+  while (left >= (buffers[index] as Buffer).length) left -= (buffers[index++] as Buffer).length;
+  return [(buffers[index] as Buffer).subarray(left), ...buffers.slice(index + 1)];
+}

@@ -1,0 +1,136 @@
+import {
+  bytesField,
+  tag,
+  varintField,
+  varintSize,
+  wireType,
+  writeMsAsNanos,
+  writeVarint,
+} from '../encode/protobuf.js';
+import { wireLimits } from '../limits.js';
+import type { Draft } from './draft.js';
+import { appendLoss, type LossRange, lossReasonNumber } from './loss.js';
+
+/** A request as it goes out, and again if need be, byte for byte. */
+export interface FrozenRequest {
+  readonly first: number;
+  readonly last: number;
+  readonly events: number;
+  /** The losses in it, ascending. */
+  readonly losses: readonly LossRange[];
+  /** The producer field, and behind it the request. */
+  readonly bytesWithProducer: Buffer;
+  /** The request alone. */
+  readonly bytes: Buffer;
+  /** How often it was handed to a call. */
+  sends: number;
+}
+
+const firstSequenceField = 2;
+const lossField = 5;
+
+/** What stands in front of a request's events: the producer and the first sequence. */
+export function requestPrefix(producer: Uint8Array, first: number): Uint8Array {
+  return Buffer.concat([producer, varintField(firstSequenceField, first)]);
+}
+
+/** Freezes a draft without evicted events. Only one with a great many losses becomes several requests. */
+export function freezeDraft(draft: Draft, producer: Uint8Array): FrozenRequest[] {
+  if (!draft.hasLosses) {
+    const { first, count, bytes } = draft;
+    // The draft was laid out with the prefix in front, so its bytes are the request.
+    return [request({ first, count, events: draft.liveEvents, losses: [], bytes, producer })];
+  }
+  return assemble(draft.first, draft.parts(), producer);
+}
+
+/**
+ * What takes the place of a request that will never be stored: the same numbers from `from` on, all of
+ * them lost. The losses that it held keep their reasons.
+ */
+export function freezeLost(
+  lost: { from: number; last: number; losses: readonly LossRange[]; timeMs: number },
+  producer: Uint8Array,
+): FrozenRequest[] {
+  const ranges: LossRange[] = [];
+  let next = lost.from;
+  const refuse = (end: number): void => {
+    if (end > next)
+      appendLoss(ranges, { first: next, count: end - next, reason: 'refused', timeMs: lost.timeMs });
+    next = Math.max(next, end);
+  };
+  for (const range of lost.losses) {
+    const end = range.first + range.count;
+    if (end <= lost.from) continue;
+    refuse(range.first);
+    appendLoss(ranges, { ...range, first: next, count: end - next });
+    next = end;
+  }
+  refuse(lost.last + 1);
+  return assemble(lost.from, ranges, producer);
+}
+
+type Part = LossRange | { events: number; bytes: Buffer };
+
+function assemble(start: number, parts: Iterable<Part>, producer: Uint8Array): FrozenRequest[] {
+  const requests: FrozenRequest[] = [];
+  let first = start;
+  let next = start;
+  let events = 0;
+  let losses: LossRange[] = [];
+  let pieces: Uint8Array[] = [];
+  const finish = (): void => {
+    if (next === first) return;
+    const bytes = Buffer.concat([requestPrefix(producer, first), ...pieces, ...losses.map(encodeLoss)]);
+    requests.push(request({ first, count: next - first, events, losses, bytes, producer }));
+    first = next;
+    events = 0;
+    losses = [];
+    pieces = [];
+  };
+  for (const part of parts) {
+    if ('events' in part) {
+      pieces.push(part.bytes);
+      events += part.events;
+      next += part.events;
+    } else {
+      if (losses.length === wireLimits.lossesPerRequest) finish();
+      losses.push(part);
+      next += part.count;
+    }
+  }
+  finish();
+  return requests;
+}
+
+function request(content: {
+  first: number;
+  count: number;
+  events: number;
+  losses: readonly LossRange[];
+  bytes: Buffer;
+  producer: Uint8Array;
+}): FrozenRequest {
+  return {
+    first: content.first,
+    last: content.first + content.count - 1,
+    events: content.events,
+    losses: content.losses,
+    bytesWithProducer: content.bytes,
+    bytes: content.bytes.subarray(content.producer.length),
+    sends: 0,
+  };
+}
+
+function encodeLoss(loss: LossRange): Uint8Array {
+  const body = new Uint8Array(1 + varintSize(loss.first) + 1 + varintSize(loss.count) + 2 + 9);
+  body[0] = tag(1, wireType.varint);
+  let at = writeVarint(body, 1, loss.first);
+  body[at++] = tag(2, wireType.varint);
+  at = writeVarint(body, at, loss.count);
+  body[at++] = tag(3, wireType.varint);
+  body[at++] = lossReasonNumber(loss.reason);
+  body[at++] = tag(5, wireType.fixed64);
+  writeMsAsNanos(new DataView(body.buffer), at, loss.timeMs);
+  return bytesField(lossField, body);
+}

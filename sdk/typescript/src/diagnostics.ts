@@ -1,0 +1,56 @@
+import type { Clock } from './clock.js';
+import { internalLimits } from './limits.js';
+
+/** What can go wrong, as a closed set, so that a callback can switch on it. */
+export type DiagnosticKind =
+  | 'option' // a bad option or environment variable was ignored
+  | 'encoding' // an event or a field could not be encoded
+  | 'too_large' // an event was larger than 1 MiB
+  | 'buffer_full' // events are being dropped
+  | 'unreachable' // the collector does not answer; it is tried again
+  | 'overloaded' // the collector asks to wait
+  | 'refused' // the collector does not take what this logger sends
+  | 'rejected' // the collector rejected single events for breaking a limit
+  | 'rewind' // collector and logger disagree about what was stored
+  | 'undelivered' // the logger was closed or the process ended before everything was acknowledged
+  | 'bug'; // a fault of the SDK itself
+
+export interface Diagnostic {
+  readonly kind: DiagnosticKind;
+  readonly message: string;
+  /** How many of this kind were held back since the last one that was reported. */
+  readonly suppressed: number;
+}
+
+/** At most one line a kind in ten minutes, on stderr or to a callback; nothing here ever throws. */
+export class Diagnostics {
+  readonly #clock: Clock;
+  readonly #report: (diagnostic: Diagnostic) => void;
+  readonly #seen = new Map<DiagnosticKind, { reportedMs: number; suppressed: number }>();
+
+  constructor(clock: Clock, report: (diagnostic: Diagnostic) => void = writeLine) {
+    this.#clock = clock;
+    this.#report = report;
+  }
+
+  /** The message is made only if it is shown: a full buffer reports every event that it drops. */
+  report(kind: DiagnosticKind, message: () => string): void {
+    const nowMs = this.#clock.monotonicMs();
+    const seen = this.#seen.get(kind);
+    if (seen && nowMs - seen.reportedMs < internalLimits.diagnosticIntervalMs) {
+      seen.suppressed++;
+      return;
+    }
+    this.#seen.set(kind, { reportedMs: nowMs, suppressed: 0 });
+    try {
+      this.#report({ kind, message: message(), suppressed: seen?.suppressed ?? 0 });
+    } catch {
+      // A callback that throws must not reach the job's log call.
+    }
+  }
+}
+
+function writeLine({ kind, message, suppressed }: Diagnostic): void {
+  const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : '';
+  process.stderr.write(`sluice: ${kind}: ${message}${more}\n`);
+}

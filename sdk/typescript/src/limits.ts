@@ -1,0 +1,70 @@
+/**
+ * Every limit and default of the SDK, in one place. What a user may set is an option of the same
+ * name in `createLogger`; the unit is at the end of the name.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** What the collector takes (design, section 7). The SDK keeps to it so that nothing is refused. */
+export const wireLimits = {
+  eventBytes: 1 * MiB,
+  nameBytes: 256,
+  keyBytes: 256,
+  keysPerEvent: 1024,
+  lossesPerRequest: 10_000,
+  /** Project, run, job, host and the like. */
+  producerStringBytes: 1024,
+  labelsPerProducer: 64,
+  attempt: 65_535,
+  uint32: 0xffff_ffff,
+} as const;
+
+/** Numbers that `createLogger` takes: the default and what is allowed. */
+export const numberOptions = {
+  /** Encoded bytes held in memory, unacknowledged ones included. */
+  bufferBytes: { default: 64 * MiB, min: 64 * KiB, max: 4096 * MiB },
+  /** A request is sealed at this size … */
+  requestBytes: { default: 1 * MiB, min: 1 * KiB, max: 8 * MiB },
+  /** … or when its first event is this old. */
+  requestAgeMs: { default: 200, min: 0, max: 60_000 },
+  /** A call is half-closed for its acknowledgment at this age … */
+  callAgeMs: { default: 1000, min: 0, max: 60_000 },
+  /** … or after this many bytes. */
+  callBytes: { default: 4 * MiB, min: 1 * KiB, max: 64 * MiB },
+  /** A call that makes no progress for this long is given up and sent again on a new connection. */
+  ackTimeoutMs: { default: 30_000, min: 10, max: 600_000 },
+  /** Default deadlines. */
+  flushTimeoutMs: { default: 30_000, min: 0, max: 3_600_000 },
+  closeTimeoutMs: { default: 5_000, min: 0, max: 3_600_000 },
+  /** How long a process that ends by itself is held up to deliver what is left. */
+  exitTimeoutMs: { default: 5_000, min: 0, max: 60_000 },
+  /** Delays between attempts: full jitter between nothing and a bound that doubles from first to last. */
+  backoffMinMs: { default: 100, min: 1, max: 60_000 },
+  backoffMaxMs: { default: 10_000, min: 1, max: 600_000 },
+} as const;
+
+export type NumberOption = keyof typeof numberOptions;
+
+/** Not options: the shape of the implementation. */
+export const internalLimits = {
+  /** Encoded names and keys that are remembered; when full, the cache starts anew. */
+  cachedTexts: 2048,
+  /** Messages handed to gRPC whose bytes have not left yet: it copies each, so more would be memory
+   *  outside the buffer's count. Two keep the socket busy. */
+  outstandingWrites: 2,
+  /** A single request that fails this often with RESOURCE_EXHAUSTED and no delay is given up. */
+  exhaustedAttempts: 5,
+  /** A delay that a collector asks for is believed up to here. */
+  retryDelayMaxMs: 60_000,
+  /** From this failure in a row on, it is said that the collector does not answer. */
+  quietAttempts: 3,
+  /** While someone waits in flush(), attempts are at most this far apart. */
+  flushBackoffMaxMs: 1000,
+  /** A problem that was reported is reported again at most this often. */
+  diagnosticIntervalMs: 600_000,
+  /** Loss ranges recorded one by one in one request before their order is given up (counts stay). */
+  exactLossRanges: 1000,
+  /** A sealed request is rewritten without its evicted events when they are this share of it. */
+  compactionShare: 1 / 8,
+} as const;

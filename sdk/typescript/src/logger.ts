@@ -1,0 +1,319 @@
+import type { LossReason } from './buffer/loss.js';
+import { RequestBuffer } from './buffer/request-buffer.js';
+import type { Clock } from './clock.js';
+import { Delivery } from './delivery.js';
+import type { Diagnostics } from './diagnostics.js';
+import { EventWriter } from './encode/event-writer.js';
+import { EventClock } from './event-clock.js';
+import { type EventOptions, type Fields, severityNumber, severityNumbers } from './event-options.js';
+import { numberOptions, wireLimits } from './limits.js';
+import type { Settings } from './options.js';
+import { type Exiting, forgetExit } from './process-exit.js';
+import type { Transport } from './transport/transport.js';
+
+export interface FlushResult {
+  /** Whether everything logged before the call is acknowledged: on the collector's disk, or counted there as lost. */
+  readonly acknowledged: boolean;
+  /** Events that are not acknowledged at the moment. */
+  readonly pending: number;
+}
+
+export interface LoggerStats {
+  /** Log calls. Always equal to `acknowledged` + the sum of `dropped` + `bufferedEvents`. */
+  readonly logged: number;
+  /** Events on the collector's disk (rejected ones included: they are handled, and recorded there). */
+  readonly acknowledged: number;
+  /** Events that were not and will not be delivered, by reason. */
+  readonly dropped: Readonly<Record<LossReason, number>>;
+  /** Fields and options that were left out because they cannot be encoded or break a limit. */
+  readonly fieldErrors: number;
+  /** Encoded bytes in memory. */
+  readonly bufferedBytes: number;
+  /** Events that are not acknowledged. */
+  readonly bufferedEvents: number;
+  /** Calls made to the collector. */
+  readonly calls: number;
+  /** Requests that were sent again after a failure. */
+  readonly resends: number;
+  /** Events that the collector rejected for breaking a limit; it names at most 1,000 a call. */
+  readonly rejected: number;
+  /** Sequence numbers that the collector had already when they came again. */
+  readonly duplicates: number;
+  /** The last failed call, in words. */
+  readonly lastError: string | undefined;
+}
+
+/**
+ * Logs events to a collector. Made by `createLogger`.
+ *
+ * No method throws or blocks, whatever its arguments and whatever the collector does. A log call encodes its
+ * event and returns; everything may be called at any time, also while `flush` or `close` are running. A logger
+ * belongs to its process and its thread: every worker thread and every child process makes its own.
+ */
+export interface Logger {
+  /** This logger's id, a UUIDv7 in its usual text form; `producer_id` in the tables. */
+  readonly producerId: string;
+  /** The run that its events belong to; `run_id` in the tables. */
+  readonly run: string;
+
+  /**
+   * Logs one event. Numbers in `fields` become metrics, everything else attributes: text as it is, booleans
+   * as "true" and "false", dates in ISO 8601, errors as their stack, lists and objects as JSON. A field that is
+   * null or undefined is left out.
+   */
+  event(name: string, fields?: Fields, options?: EventOptions): void;
+
+  /** Logs text for people, as an event named "log" of severity 5, 9, 13 or 17. */
+  debug(body: string, fields?: Fields, options?: EventOptions): void;
+  info(body: string, fields?: Fields, options?: EventOptions): void;
+  warn(body: string, fields?: Fields, options?: EventOptions): void;
+  error(body: string, fields?: Fields, options?: EventOptions): void;
+
+  /** Sends everything and resolves once all that was logged before is acknowledged, or at the deadline (default
+   *  `flushTimeoutMs`, 30 s). Never rejects. */
+  flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
+
+  /** Flushes until the deadline (default `closeTimeoutMs`, 5 s) and stops. What is left is counted as lost
+   *  (`closed`), and so is what is logged from now on. Called again, it returns the same promise. Never rejects. */
+  close(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
+
+  /** The counters of this moment. */
+  stats(): LoggerStats;
+}
+
+/** First size of the encoding buffer; it grows to a request and the event that fills it. */
+const writerBytes = 16 * 1024;
+
+export class SluiceLogger implements Logger, Exiting {
+  readonly producerId: string;
+  readonly run: string;
+
+  readonly #settings: Settings;
+  readonly #diagnostics: Diagnostics;
+  readonly #writer: EventWriter;
+  readonly #buffer: RequestBuffer;
+  readonly #delivery: Delivery;
+  #isEncoding = false;
+  #closing: Promise<FlushResult> | undefined;
+  #isStopped = false;
+
+  constructor(parts: {
+    settings: Settings;
+    producerId: string;
+    /** The producer field that goes in front of requests. */
+    producer: Uint8Array;
+    clock: Clock;
+    transport: Transport;
+    diagnostics: Diagnostics;
+    random?: () => number;
+  }) {
+    const { settings, clock, diagnostics, transport, producer } = parts;
+    this.producerId = parts.producerId;
+    this.run = settings.run;
+    this.#settings = settings;
+    this.#diagnostics = diagnostics;
+    this.#writer = new EventWriter(new EventClock(clock), writerBytes);
+    this.#buffer = new RequestBuffer(settings, this.#writer, producer, clock);
+    this.#delivery = new Delivery({
+      settings: { ...settings, endpoint: settings.endpoint.target },
+      buffer: this.#buffer,
+      transport,
+      clock,
+      diagnostics,
+      ...(parts.random && { random: parts.random }),
+    });
+  }
+
+  event(name: string, fields?: Fields, options?: EventOptions): void {
+    this.#log(name, severityNumbers.info, undefined, fields, options);
+  }
+
+  debug(body: string, fields?: Fields, options?: EventOptions): void {
+    this.#log(undefined, severityNumbers.debug, body, fields, options);
+  }
+
+  info(body: string, fields?: Fields, options?: EventOptions): void {
+    this.#log(undefined, severityNumbers.info, body, fields, options);
+  }
+
+  warn(body: string, fields?: Fields, options?: EventOptions): void {
+    this.#log(undefined, severityNumbers.warn, body, fields, options);
+  }
+
+  error(body: string, fields?: Fields, options?: EventOptions): void {
+    this.#log(undefined, severityNumbers.error, body, fields, options);
+  }
+
+  async flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult> {
+    return this.#flush(timeoutOf(options) ?? this.#settings.flushTimeoutMs);
+  }
+
+  close(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult> {
+    this.#closing ??= this.#close(timeoutOf(options) ?? this.#settings.closeTimeoutMs);
+    return this.#closing;
+  }
+
+  stats(): LoggerStats {
+    const { logged, acknowledged, dropped, bufferedBytes, bufferedEvents } = this.#buffer;
+    return {
+      logged,
+      acknowledged,
+      dropped: { ...dropped },
+      fieldErrors: this.#writer.fieldErrors,
+      bufferedBytes,
+      bufferedEvents,
+      ...this.#delivery.counts,
+    };
+  }
+
+  get pending(): number {
+    return this.#isStopped ? 0 : this.#buffer.bufferedEvents;
+  }
+
+  async finish(): Promise<void> {
+    const { acknowledged } = await this.#flush(this.#settings.exitTimeoutMs);
+    // Not again and again: a process whose collector is gone has to end.
+    if (!acknowledged) await this.close({ timeoutMs: 0 });
+  }
+
+  abandon(): void {
+    this.#reportUndelivered(
+      'the process ended (call and await close() before process.exit() and on signals)',
+    );
+  }
+
+  #log(
+    name: string | undefined,
+    level: number,
+    body: string | undefined,
+    fields: Fields | undefined,
+    options: EventOptions | undefined,
+  ): void {
+    try {
+      if (this.#closing !== undefined) this.#drop('closed');
+      // A getter or toJSON of a field that logs would write into the middle of the event it belongs to.
+      else if (this.#isEncoding) this.#drop('encoding');
+      else this.#encode(name, level, body, fields, options);
+    } catch (error) {
+      this.#drop('encoding');
+      this.#diagnostics.report('encoding', () => `an event could not be encoded and is lost: ${describe(error)}`);
+    }
+  }
+
+  #encode(
+    name: string | undefined,
+    level: number,
+    body: string | undefined,
+    fields: Fields | undefined,
+    options: EventOptions | undefined,
+  ): void {
+    const errorsBefore = this.#writer.fieldErrors;
+    let severity = level;
+    this.#isEncoding = true;
+    try {
+      const given = typeof options === 'object' && options !== null ? options : undefined;
+      if (given === undefined && options !== undefined && options !== null) this.#writer.fieldErrors++;
+      if (given?.severity !== undefined) {
+        const number = severityNumber(given.severity);
+        if (number === undefined) this.#writer.fieldErrors++;
+        else severity = number;
+      }
+      if (this.#buffer.isClosedTo(severity)) {
+        this.#drop('buffer_full');
+        return;
+      }
+      if (this.#writer.write(name, severity, body, fields, given) === 'too_large') {
+        this.#drop('too_large');
+        return;
+      }
+    } finally {
+      this.#isEncoding = false;
+    }
+    if (this.#writer.fieldErrors !== errorsBefore) this.#reportField(name);
+    switch (this.#buffer.add(severity)) {
+      case 'kept':
+        break;
+      case 'first':
+        this.#delivery.noticeOpen();
+        break;
+      case 'sealed':
+        this.#delivery.noticeSealed();
+        break;
+      case 'dropped':
+        this.#noticeDrop('buffer_full');
+        break;
+    }
+  }
+
+  #drop(reason: LossReason): void {
+    this.#buffer.drop(reason);
+    this.#noticeDrop(reason);
+  }
+
+  #noticeDrop(reason: LossReason): void {
+    // The loss itself has to be delivered.
+    this.#delivery.noticeOpen();
+    if (reason === 'buffer_full') {
+      const error = this.#delivery.counts.lastError;
+      const because =
+        error === undefined ? 'faster than it is sent' : `and the collector does not take it: ${error}`;
+      this.#diagnostics.report(
+        'buffer_full',
+        () => `events are dropped: ${this.#buffer.bufferedBytes} of ${this.#settings.bufferBytes} bytes are logged ` +
+          `(bufferBytes) ${because}`,
+      );
+    } else if (reason === 'too_large') {
+      this.#diagnostics.report(
+        'too_large',
+        () => `an event is larger than ${wireLimits.eventBytes} bytes and lost; log large data elsewhere and its place here`,
+      );
+    }
+  }
+
+  #reportField(name: string | undefined): void {
+    this.#diagnostics.report(
+      'encoding',
+      () => `event ${JSON.stringify(String(name ?? 'log').slice(0, 100))} has a field, a name or an option that cannot be ` +
+        'encoded or breaks a limit; it was left out or cut, and is counted in stats().fieldErrors',
+    );
+  }
+
+  async #flush(timeoutMs: number): Promise<FlushResult> {
+    const acknowledged = await this.#delivery.waitFor(this.#buffer.logged, timeoutMs);
+    return { acknowledged, pending: this.#buffer.bufferedEvents };
+  }
+
+  async #close(timeoutMs: number): Promise<FlushResult> {
+    const result = await this.#flush(timeoutMs);
+    if (result.pending > 0) this.#reportUndelivered(`the logger was closed after ${timeoutMs} ms`);
+    this.#isStopped = true;
+    this.#delivery.stop();
+    this.#buffer.close();
+    forgetExit(this);
+    return result;
+  }
+
+  #reportUndelivered(when: string): void {
+    const error = this.#delivery.counts.lastError;
+    this.#diagnostics.report(
+      'undelivered',
+      () => `${this.#buffer.bufferedEvents} events of run ${this.run} were not acknowledged when ${when}` +
+        (error === undefined ? '' : `; last error: ${error}`),
+    );
+  }
+}
+
+function timeoutOf(options: { readonly timeoutMs?: number | undefined } | undefined): number | undefined {
+  const timeoutMs: unknown = options?.timeoutMs;
+  const { min, max } = numberOptions.flushTimeoutMs;
+  return typeof timeoutMs === 'number' && timeoutMs >= min ? Math.min(timeoutMs, max) : undefined;
+}
+
+/** What was thrown, which may be anything, even something that throws when it is looked at. */
+function describe(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return 'something that has no text was thrown';
+  }
+}

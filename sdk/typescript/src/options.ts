@@ -1,0 +1,208 @@
+import type { Diagnostic } from './diagnostics.js';
+import { type Endpoint, parseEndpoint } from './endpoint.js';
+import { resolveEnvironment } from './environment.js';
+import { type NumberOption, numberOptions, wireLimits } from './limits.js';
+
+/** Everything is optional; what is absent comes from the environment, then from the default. */
+export interface LoggerOptions {
+  /** Where the collector is: `host:port`, `http://host:port`, `https://host:port` (TLS), or a gRPC
+   *  target such as `unix:/run/sluice.sock`. SLUICE_ENDPOINT; default 127.0.0.1:4317. */
+  readonly endpoint?: string | undefined;
+  /** What the run belongs to. SLUICE_PROJECT; default "default". */
+  readonly project?: string | undefined;
+  /** The run; all ranks of a job share it. SLUICE_RUN, TORCHELASTIC_RUN_ID, SLURM_JOB_ID; default: a
+   *  new, readable name. */
+  readonly run?: string | undefined;
+  /** The kind of process within the run, such as "train". SLUICE_JOB; default empty. */
+  readonly job?: string | undefined;
+  /** Global rank, from 0. RANK, OMPI_COMM_WORLD_RANK, SLURM_PROCID; default 0. */
+  readonly rank?: number | undefined;
+  /** Rank on this host, from 0. Default unknown. */
+  readonly localRank?: number | undefined;
+  /** Number of ranks. Default unknown. */
+  readonly worldSize?: number | undefined;
+  /** How often the run was restarted before. Default 0. */
+  readonly attempt?: number | undefined;
+  /** Default: the host's name. */
+  readonly host?: string | undefined;
+  /** Free labels of the producer, at most 64; numbers and booleans become text. */
+  readonly labels?: Readonly<Record<string, string | number | boolean>> | undefined;
+  /** Encoded bytes held in memory at most, unacknowledged ones included. Default 64 MiB. */
+  readonly bufferBytes?: number | undefined;
+  /** Size at which a request is sealed. Default 1 MiB. */
+  readonly requestBytes?: number | undefined;
+  /** Age at which a request is sealed. Default 200. */
+  readonly requestAgeMs?: number | undefined;
+  /** Age at which a call is ended for its acknowledgment. Default 1000. */
+  readonly callAgeMs?: number | undefined;
+  /** Size at which a call is ended for its acknowledgment. Default 4 MiB. */
+  readonly callBytes?: number | undefined;
+  /** How long a call may make no progress before it is given up and sent again. Default 30,000. */
+  readonly ackTimeoutMs?: number | undefined;
+  /** Default deadline of `flush()`. Default 30,000. */
+  readonly flushTimeoutMs?: number | undefined;
+  /** Default deadline of `close()`. Default 5000. */
+  readonly closeTimeoutMs?: number | undefined;
+  /** How long a process that ends by itself is held up to deliver what is left. Default 5000. */
+  readonly exitTimeoutMs?: number | undefined;
+  /** First and largest bound of the random delays between attempts. Default 100 and 10,000. */
+  readonly backoffMinMs?: number | undefined;
+  readonly backoffMaxMs?: number | undefined;
+  /** Takes problems instead of stderr; each kind at most once in ten minutes. Must not throw. */
+  readonly onDiagnostic?: ((diagnostic: Diagnostic) => void) | undefined;
+}
+
+/** Options after defaults, environment and checks. */
+export interface Settings extends Readonly<Record<NumberOption, number>> {
+  readonly endpoint: Endpoint;
+  readonly project: string;
+  readonly run: string;
+  readonly job: string;
+  readonly rank: number;
+  readonly localRank: number | undefined;
+  readonly worldSize: number | undefined;
+  readonly attempt: number;
+  readonly host: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly onDiagnostic: ((diagnostic: Diagnostic) => void) | undefined;
+  /** One sentence for each option or variable that was ignored. */
+  readonly warnings: readonly string[];
+}
+
+export interface Surroundings {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly host: string;
+  /** The run if nobody named one. */
+  readonly newRun: () => string;
+}
+
+const defaultEndpoint: Endpoint = { target: '127.0.0.1:4317', tls: false };
+
+/** Puts options, environment and defaults together. What is wrong is ignored with a warning; never throws. */
+export function resolveOptions(given: unknown, surroundings: Surroundings): Settings {
+  const environment = resolveEnvironment(surroundings.variables);
+  const warnings = [...environment.warnings];
+  const options = asOptions(given, warnings);
+
+  const text = (name: 'endpoint' | 'project' | 'run' | 'job' | 'host'): string | undefined => {
+    const value = options[name];
+    if (value === undefined || value === null || value === '') return undefined;
+    if (typeof value === 'string') return value;
+    warnings.push(ignored(name, value, 'a string'));
+    return undefined;
+  };
+  const whole = (name: string, range: { min: number; max: number }): number | undefined => {
+    const value = options[name];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= range.min && value <= range.max) {
+      return value;
+    }
+    warnings.push(ignored(name, value, `a whole number from ${range.min} to ${range.max}`));
+    return undefined;
+  };
+  const uint32 = { min: 0, max: wireLimits.uint32 };
+
+  const numbers = Object.fromEntries(
+    Object.entries(numberOptions).map(([name, range]) => [name, whole(name, range) ?? range.default]),
+  ) as Record<NumberOption, number>;
+  // A buffer that is a single request, or a single call, would be full whenever it waits for an answer.
+  numbers.requestBytes = Math.min(numbers.requestBytes, Math.floor(numbers.bufferBytes / 4));
+  numbers.callBytes = Math.min(numbers.callBytes, Math.floor(numbers.bufferBytes / 2));
+
+  const run = text('run') ?? environment.run;
+  const worldSize = whole('worldSize', { min: 1, max: wireLimits.uint32 }) ?? environment.worldSize;
+  if (run === undefined && worldSize !== undefined && worldSize > 1) {
+    warnings.push(
+      `no run is given (option run, SLUICE_RUN) but there are ${worldSize} ranks: each gets a run of its own; ` +
+        'give all of them the same one',
+    );
+  }
+  const { onDiagnostic, labels: givenLabels } = options;
+  if (onDiagnostic !== undefined && typeof onDiagnostic !== 'function') {
+    warnings.push(ignored('onDiagnostic', onDiagnostic, 'a function'));
+  }
+  return {
+    ...numbers,
+    endpoint: endpoint(text('endpoint') ?? environment.endpoint, warnings),
+    project: text('project') ?? environment.project ?? 'default',
+    run: run ?? surroundings.newRun(),
+    job: text('job') ?? environment.job ?? '',
+    rank: whole('rank', uint32) ?? environment.rank ?? 0,
+    localRank: whole('localRank', uint32) ?? environment.localRank,
+    worldSize,
+    attempt: whole('attempt', { min: 0, max: wireLimits.attempt }) ?? environment.attempt ?? 0,
+    host: text('host') ?? surroundings.host,
+    labels: labels(givenLabels, warnings),
+    onDiagnostic: typeof onDiagnostic === 'function' ? (onDiagnostic as Settings['onDiagnostic']) : undefined,
+    warnings,
+  };
+}
+
+type Given = Record<string, unknown>;
+
+function asOptions(given: unknown, warnings: string[]): Given {
+  if (given === undefined || given === null) return {};
+  if (typeof given !== 'object') {
+    warnings.push(ignored('options', given, 'an object'));
+    return {};
+  }
+  try {
+    // A copy, so that getters run once and here.
+    return { ...given };
+  } catch (error) {
+    warnings.push(`the options cannot be read (${String(error)}); ignored`);
+    return {};
+  }
+}
+
+function endpoint(text: string | undefined, warnings: string[]): Endpoint {
+  if (text === undefined) return defaultEndpoint;
+  const parsed = parseEndpoint(text);
+  if (parsed !== undefined) return parsed;
+  warnings.push(
+    ignored(
+      'endpoint',
+      text,
+      `host:port, http://host:port or https://host:port; ${defaultEndpoint.target} is used`,
+    ),
+  );
+  return defaultEndpoint;
+}
+
+function labels(given: unknown, warnings: string[]): Record<string, string> {
+  const result: Record<string, string> = {};
+  if (given === undefined || given === null) return result;
+  if (typeof given !== 'object') {
+    warnings.push(ignored('labels', given, 'an object'));
+    return result;
+  }
+  let entries: [string, unknown][] = [];
+  try {
+    entries = Object.entries(given);
+  } catch (error) {
+    warnings.push(`the labels cannot be read (${String(error)}); ignored`);
+  }
+  let left: number = wireLimits.labelsPerProducer;
+  for (const [key, value] of entries) {
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      warnings.push(ignored(`labels.${key}`, value, 'a string, a number or a boolean'));
+    } else if (left === 0) {
+      warnings.push(`label ${key} is one too many; ignored, ${wireLimits.labelsPerProducer} are allowed`);
+    } else {
+      result[key] = String(value);
+      left--;
+    }
+  }
+  return result;
+}
+
+function ignored(name: string, value: unknown, allowed: string): string {
+  return `option ${name} is ${shown(value)}; ignored, it must be ${allowed}`;
+}
+
+/** A short text of anything, whatever it does when asked for one. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 100));
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'symbol' || typeof value === 'function' ? `a ${typeof value}` : String(value);
+}

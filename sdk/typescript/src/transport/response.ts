@@ -1,0 +1,28 @@
+import { loadSync } from '@grpc/proto-loader';
+import { type LogResponse__Output, loaderOptions, protoPath } from '@sluice/proto';
+import type { Acknowledgment } from './transport.js';
+
+type Decode = (bytes: Buffer) => object;
+let decode: Decode | undefined;
+
+/** One response a call, a call a second: the library may take its time. */
+export function decodeResponse(bytes: Buffer): Acknowledgment {
+  decode ??= loadDecoder();
+  const response = decode(bytes) as LogResponse__Output;
+  const rejections = response.rejections ?? [];
+  const [rejection] = rejections;
+  return {
+    durableSequence: Number(response.durable_sequence),
+    duplicates: Number(response.duplicates),
+    rejected: rejections.length,
+    ...(rejection && { rejection: `event ${rejection.sequence}: ${rejection.reason}, ${rejection.detail}` }),
+  };
+}
+
+/** Reads the contract once a process, when the first response arrives. */
+function loadDecoder(): Decode {
+  const service = loadSync(protoPath, loaderOptions)['sluice.v1.EventCollector'];
+  const { Log: method } = (service ?? {}) as { Log?: { responseDeserialize: Decode } };
+  if (method === undefined) throw new Error(`${protoPath} has no EventCollector.Log`);
+  return method.responseDeserialize;
+}
