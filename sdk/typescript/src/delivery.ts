@@ -174,7 +174,8 @@ export class Delivery {
       if (!hasMore) break;
     }
     if (this.#isFull(open) || open.isAged || (!hasMore && this.#isHasty())) this.#halfClose(open);
-    else this.#watchOpenDraft();
+    // With more to send, the next written message comes back here; a due draft must not spin until then.
+    else if (!hasMore) this.#watchOpenDraft();
   }
 
   /** Whether there is something that should not wait any longer. */
