@@ -1,5 +1,6 @@
-/** The fields of an event: numbers become metrics, everything else attributes. */
-export type Fields = Readonly<Record<string, unknown>>;
+/** The fields of an event: an object whose own enumerable keys are the fields' names, or an Error. (Not a record
+ *  type, because that would refuse values whose type is an interface.) */
+export type Fields = object;
 
 /** OpenTelemetry's severity numbers of the four usual levels. */
 export const severityNumbers = { debug: 5, info: 9, warn: 13, error: 17 } as const;

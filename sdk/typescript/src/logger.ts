@@ -96,6 +96,8 @@ export class SluiceLogger implements Logger, Exiting {
   #isEncoding = false;
   #closing: Promise<FlushResult> | undefined;
   #isStopped = false;
+  /** The largest number that a flush found acknowledged with all before it. */
+  #acknowledgedThrough = 0;
 
   constructor(parts: {
     settings: Settings;
@@ -279,7 +281,10 @@ export class SluiceLogger implements Logger, Exiting {
   }
 
   async #flush(timeoutMs: number): Promise<FlushResult> {
-    const acknowledged = await this.#delivery.waitFor(this.#buffer.logged, timeoutMs);
+    const target = this.#buffer.logged;
+    if (this.#isStopped) return { acknowledged: target <= this.#acknowledgedThrough, pending: 0 };
+    const acknowledged = await this.#delivery.waitFor(target, timeoutMs);
+    if (acknowledged) this.#acknowledgedThrough = Math.max(this.#acknowledgedThrough, target);
     return { acknowledged, pending: this.#buffer.bufferedEvents };
   }
 

@@ -1,0 +1,143 @@
+/**
+ * One received message on its way into the log: scan, judge the sequence, append.
+ *
+ * Invariants:
+ * 1. A call belongs to one producer, named in its first message.
+ * 2. A refused message leaves nothing behind; what the call brought before it stays appended.
+ * 3. A call that began before a failure of the log is never acknowledged after it.
+ */
+import type { MessageLimits } from '../limits.js';
+import type { Rejection } from '../record.js';
+import { decodeProducer } from '../validate/decode-producer.js';
+import { scanRequest } from '../validate/scan-request.js';
+import { judgeSequence } from '../validate/sequence-rules.js';
+import type { WriteAheadLog } from '../wal/log.js';
+import type { ProducerState } from '../wal/producer-states.js';
+
+/** Why a call ends without an acknowledgment. */
+export type Refusal =
+  | { readonly kind: 'invalid'; readonly message: string }
+  | { readonly kind: 'unsupported'; readonly message: string }
+  | { readonly kind: 'out_of_sequence'; readonly message: string; readonly expectedSequence: number }
+  | { readonly kind: 'disk_budget_spent'; readonly message: string; readonly retryDelayMs: number }
+  | { readonly kind: 'unavailable'; readonly message: string; readonly retryDelayMs: number };
+
+export interface Acknowledgment {
+  readonly durableSequence: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejections: readonly Rejection[];
+}
+
+/** What one call has brought so far. */
+export class CallIntake {
+  readonly #log: WriteAheadLog;
+  readonly #limits: MessageLimits;
+  readonly #now: () => number;
+  readonly #generation: number;
+  #producer: ProducerState | undefined;
+  #accepted = 0;
+  #duplicates = 0;
+  #rejections: Rejection[] = [];
+
+  constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number) {
+    this.#log = log;
+    this.#limits = limits;
+    this.#now = now;
+    this.#generation = log.generation;
+  }
+
+  /** Takes one message, which must stay unchanged. Returns why not, if not. */
+  take(message: Buffer): Refusal | undefined {
+    const scan = scanRequest(message, this.#limits);
+    if (scan.kind !== 'scanned') return { kind: scan.kind, message: scan.problem };
+    if (this.#log.generation !== this.#generation) return interrupted;
+    if (this.#producer === undefined) {
+      if (scan.producer === null) {
+        return {
+          kind: 'invalid',
+          message: 'the call names no producer; the first message of a call must carry LogRequest.producer',
+        };
+      }
+      const decoded = decodeProducer(scan.producer, this.#limits);
+      if (decoded.kind === 'invalid') return { kind: 'invalid', message: decoded.problem };
+      this.#producer = this.#log.openProducer(decoded.producer.id, Buffer.from(scan.producer));
+    }
+    const count = scan.lastSequence - scan.firstSequence + 1;
+    if (count === 0) return undefined;
+
+    const producer = this.#producer;
+    const verdict = judgeSequence(producer.appended, scan.firstSequence, scan.lastSequence);
+    if (verdict.kind === 'refuse') {
+      return {
+        kind: 'out_of_sequence',
+        message: `the request holds sequences ${scan.firstSequence} to ${scan.lastSequence}; the log has this producer's up to ${producer.appended}, so the next must start at ${verdict.expectedSequence}`,
+        expectedSequence: verdict.expectedSequence,
+      };
+    }
+    if (verdict.kind === 'duplicate') {
+      this.#duplicates += count;
+      return undefined;
+    }
+    const admission = this.#log.admission(message.length);
+    switch (admission.kind) {
+      case 'open':
+        break;
+      case 'disk_budget_spent':
+        return {
+          kind: 'disk_budget_spent',
+          message: `the write-ahead log holds ${admission.usedBytes} bytes, its budget wal.diskBytes is spent; it empties when the store takes inserts again`,
+          retryDelayMs: admission.retryDelayMs,
+        };
+      case 'failing':
+        return {
+          kind: 'unavailable',
+          message: `the write-ahead log cannot be written: ${admission.problem}`,
+          retryDelayMs: admission.retryDelayMs,
+        };
+      case 'stopped':
+        return { kind: 'unavailable', message: 'the collector is stopping', retryDelayMs: 0 };
+    }
+    this.#log.append(
+      producer,
+      {
+        receivedUnixMs: this.#now(),
+        firstSequence: scan.firstSequence,
+        lastSequence: scan.lastSequence,
+        eventCount: scan.eventCount,
+        lossCount: scan.lossCount,
+        rejections: scan.rejections,
+      },
+      message,
+    );
+    this.#accepted += count;
+    if (this.#rejections.length < this.#limits.rejectionsPerResponse) {
+      this.#rejections.push(...scan.rejections.slice(0, this.#limits.rejectionsPerResponse - this.#rejections.length));
+    }
+    return undefined;
+  }
+
+  /** Waits until everything the call brought, the duplicates included, is on the disk. */
+  async acknowledge(): Promise<Acknowledgment | Refusal> {
+    if (this.#producer === undefined) {
+      return {
+        kind: 'invalid',
+        message: 'the call carried no message; it must carry at least one LogRequest with a producer',
+      };
+    }
+    const outcome = await this.#log.synced();
+    if (outcome === 'failed' || this.#log.generation !== this.#generation) return interrupted;
+    return {
+      durableSequence: this.#producer.durable,
+      accepted: this.#accepted,
+      duplicates: this.#duplicates,
+      rejections: this.#rejections,
+    };
+  }
+}
+
+const interrupted: Refusal = {
+  kind: 'unavailable',
+  message: 'the write-ahead log failed during this call; send its requests again',
+  retryDelayMs: 1000,
+};

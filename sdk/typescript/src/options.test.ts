@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { newRun } from './create-logger.js';
+import { parseEndpoint } from './endpoint.js';
+import { createLogger } from './index.js';
+import { numberOptions } from './limits.js';
+import { resolveOptions, type Settings } from './options.js';
+import { uuid7, uuidText } from './uuid7.js';
+import { sdkVersion } from './version.js';
+
+function resolve(options: unknown, variables: Record<string, string> = {}): Settings {
+  return resolveOptions(options, { variables, host: 'node-1', newRun: () => 'new-run' });
+}
+
+test('without options everything has a default', () => {
+  const settings = resolve(undefined);
+  assert.deepEqual(settings.endpoint, { target: '127.0.0.1:4317', tls: false });
+  assert.equal(settings.project, 'default');
+  assert.equal(settings.run, 'new-run');
+  assert.equal(settings.host, 'node-1');
+  assert.equal(settings.rank, 0);
+  assert.equal(settings.bufferBytes, 64 * 1024 * 1024);
+  assert.deepEqual(settings.warnings, []);
+});
+
+test('an option wins over the environment', () => {
+  const settings = resolve({ run: 'a', rank: 1 }, { SLUICE_RUN: 'b', RANK: '2', LOCAL_RANK: '3' });
+  assert.deepEqual([settings.run, settings.rank, settings.localRank], ['a', 1, 3]);
+});
+
+test('what is wrong is ignored with a warning that names it, its value and what is allowed', () => {
+  const settings = resolve({ rank: -1, project: 5, bufferBytes: '64', endpoint: 'not an endpoint', labels: { a: {} } });
+  assert.equal(settings.rank, 0);
+  assert.equal(settings.project, 'default');
+  assert.equal(settings.bufferBytes, numberOptions.bufferBytes.default);
+  assert.equal(settings.endpoint.target, '127.0.0.1:4317');
+  assert.equal(settings.warnings.length, 5);
+  assert.ok(settings.warnings.includes('option project is 5; ignored, it must be a string'));
+  assert.ok(
+    settings.warnings.includes('option rank is -1; ignored, it must be a whole number from 0 to 4294967295'),
+  );
+});
+
+test('nothing that is given in place of options throws', () => {
+  const hostile = {
+    get run(): string {
+      throw new Error('no');
+    },
+  };
+  const labels = {
+    get a(): string {
+      throw new Error('no');
+    },
+  };
+  for (const options of [null, 5, 'text', hostile, { labels }, { labels: 5 }, { onDiagnostic: 5 }, Symbol('s')]) {
+    assert.equal(resolve(options).run, 'new-run');
+  }
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  assert.equal(resolve(proxy).run, 'new-run');
+});
+
+test('ranks without a common run are warned about', () => {
+  assert.match(resolve({}, { RANK: '0', WORLD_SIZE: '8' }).warnings.join(), /no run is given.*8 ranks/);
+});
+
+test('a request and a call are never larger than the buffer allows', () => {
+  const settings = resolve({ bufferBytes: 65_536 });
+  assert.deepEqual([settings.requestBytes, settings.callBytes], [16_384, 32_768]);
+});
+
+test('endpoints are read in every usual form', () => {
+  const target = (text: string) => parseEndpoint(text)?.target;
+  assert.equal(target('collector:4317'), 'collector:4317');
+  assert.equal(target('collector'), 'collector:4317');
+  assert.equal(target('http://10.0.0.1:5000'), '10.0.0.1:5000');
+  assert.equal(target('http://collector:80/'), 'collector:80');
+  assert.equal(target('[::1]:4317'), '[::1]:4317');
+  assert.equal(target('unix:/run/sluice.sock'), 'unix:/run/sluice.sock');
+  assert.deepEqual(parseEndpoint('https://logs.example:443'), { target: 'logs.example:443', tls: true });
+  for (const wrong of ['', '  ', 'a b', 'ftp://x:1', 'http://', 'host:99999', 'http://x/path', 'http://u:p@x']) {
+    assert.equal(parseEndpoint(wrong), undefined, wrong);
+  }
+});
+
+test('a UUIDv7 carries its time, its version and its variant', () => {
+  const text = uuidText(uuid7(0x0123_4567_89ab));
+  assert.match(text, /^01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.notEqual(text, uuidText(uuid7(0x0123_4567_89ab)));
+});
+
+test('a run that nobody named sorts by time', () => {
+  assert.match(newRun(Date.UTC(2026, 10, 23, 0, 53, 50), uuid7(0)), /^20261123-005350-[0-9a-f]{6}$/);
+});
+
+test('the version on the wire is the package’s', () => {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  assert.equal(sdkVersion, manifest.version);
+});
+
+test('a logger is made whatever it is given, and says what was wrong', async () => {
+  const messages: string[] = [];
+  const onDiagnostic = ({ message }: { message: string }) => {
+    messages.push(message);
+    throw new Error('a callback that throws');
+  };
+  const logger = createLogger({ onDiagnostic, rank: Number.NaN });
+  assert.match(messages[0] ?? '', /option rank is NaN/);
+  await logger.close({ timeoutMs: 0 });
+});
