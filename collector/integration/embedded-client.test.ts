@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { type ClickHouseClient, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { newDataDir, removeDataDir, type StoreProcess, startStore } from './embedded-harness.js';
 
 let store: StoreProcess;
 let client: ClickHouseClient;
 before(async () => {
   store = await startStore({ dataDir: await newDataDir() });
-  client = createClient({ url: store.url, compression: { request: true, response: true } });
+  client = createClient({
+    url: store.url,
+    compression: { request: true, response: true },
+    log: { level: ClickHouseLogLevel.OFF },
+  });
   await client.command({ query: 'CREATE TABLE c (id UInt32, name String) ENGINE = MergeTree ORDER BY id' });
 });
 after(async () => {
@@ -80,10 +84,7 @@ test('parameters are bound, short ones in the URL and long ones as a form', asyn
     query_params: { s: 'x'.repeat(200_000) },
     format: 'JSONEachRow',
   });
-  assert.deepEqual(
-    await long.json(),
-    [{ n: 200_000 }].map(({ n }) => ({ n: String(n) })).map((row) => ({ n: Number(row.n) })),
-  );
+  assert.equal(Number((await long.json<{ n: string }>())[0]?.n), 200_000);
 });
 
 test('settings of a query are followed', async () => {
@@ -99,9 +100,9 @@ test('exec answers with a stream, command with nothing', async () => {
   const { stream, query_id } = await client.exec({ query: 'SELECT 1 FORMAT CSV', query_id: 'mine' });
   assert.equal(query_id, 'mine');
   assert.equal(Buffer.concat(await Readable.from(stream).toArray()).toString(), '1\n');
-  await client.command({ query: "INSERT INTO c VALUES ({id:UInt32}, 'p')", query_params: { id: 77 } });
+  await client.command({ query: "INSERT INTO c VALUES ({id:UInt32}, 'p')", query_params: { id: 777777 } });
   const result = await client.query({
-    query: 'SELECT count() AS n FROM c WHERE id = 77',
+    query: 'SELECT count() AS n FROM c WHERE id = 777777',
     format: 'JSONEachRow',
   });
   assert.equal(Number((await result.json<{ n: string }>())[0]?.n), 1);
@@ -113,7 +114,12 @@ test('an error has its code and its type', async () => {
     code: '60',
   });
   await assert.rejects(client.query({ query: 'SELECT (' }), { code: '62', type: 'SYNTAX_ERROR' });
-  const wrong = createClient({ url: store.url, username: 'bob', password: 'x' });
+  const wrong = createClient({
+    url: store.url,
+    username: 'bob',
+    password: 'x',
+    log: { level: ClickHouseLogLevel.OFF },
+  });
   await assert.rejects(wrong.query({ query: 'SELECT 1' }), { code: '516', type: 'AUTHENTICATION_FAILED' });
   await wrong.close();
 });

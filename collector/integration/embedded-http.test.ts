@@ -12,7 +12,7 @@ let store: StoreProcess;
 before(async () => {
   store = await startStore({
     dataDir: await newDataDir(),
-    limits: { insertBodyBytes: 4 * 1024 * 1024, queryBytes: 1024 * 1024 },
+    limits: { insertBodyBytes: 16 * 1024 * 1024, queryBytes: 1024 * 1024 },
   });
   await store.sql('CREATE TABLE t (a UInt32, b String) ENGINE = MergeTree ORDER BY a');
 });
@@ -21,7 +21,11 @@ after(async () => {
   await removeDataDir(store.dataDir);
 });
 
-function post(query: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> {
+function post(
+  query: string,
+  body: NonNullable<RequestInit['body']>,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(`${store.url}/?query=${encodeURIComponent(query)}`, { method: 'POST', body, headers });
 }
 
@@ -29,7 +33,11 @@ async function fresh(name: string, columns = 'a UInt32, b String'): Promise<void
   await store.sql(`CREATE OR REPLACE TABLE ${name} (${columns}) ENGINE = MergeTree ORDER BY tuple()`);
 }
 
-const summary = (response: Response): Record<string, string> =>
+interface Summary {
+  written_rows: string;
+  result_rows: string;
+}
+const summary = (response: Response): Summary =>
   JSON.parse(response.headers.get('x-clickhouse-summary') ?? '{}');
 
 test('health checks answer Ok and unknown paths 404', async () => {
@@ -67,7 +75,7 @@ test('an answer carries the headers of ClickHouse', async () => {
   assert.equal(response.headers.get('content-type'), 'text/tab-separated-values; charset=UTF-8');
   assert.ok(response.headers.get('x-clickhouse-timezone'));
   assert.ok(response.headers.get('x-clickhouse-server-display-name'));
-  assert.equal(summary(response)['result_rows'], '3');
+  assert.equal(summary(response).result_rows, '3');
   const other = await fetch(store.url, { method: 'POST', body: 'SELECT 1' });
   assert.match(other.headers.get('x-clickhouse-query-id') ?? '', /^[0-9a-f-]{36}$/);
 });
@@ -198,7 +206,7 @@ test('data of an INSERT comes in the body, in the text, or both', async () => {
     ),
   ];
   assert.deepEqual(
-    counted.map((response) => summary(response)['written_rows']),
+    counted.map((response) => summary(response).written_rows),
     ['2', '2', '2', '1', '2', '1'],
   );
   assert.equal(
@@ -216,10 +224,10 @@ test('data of an INSERT comes in the body, in the text, or both', async () => {
 test('Native and RowBinary come in whole, a block of half a million rows as one part', async () => {
   await fresh('native', 'n UInt64, s String');
   const query =
-    'SELECT number, toString(number) FROM numbers(500000) SETTINGS max_block_size = 500000 FORMAT';
+    'SELECT number AS n, toString(number) AS s FROM numbers(500000) SETTINGS max_block_size = 500000 FORMAT';
   const native = await fetch(store.url, { method: 'POST', body: `${query} Native` });
   const inserted = await post('INSERT INTO native FORMAT Native', await native.arrayBuffer());
-  assert.equal(summary(inserted)['written_rows'], '500000', await inserted.text());
+  assert.equal(summary(inserted).written_rows, '500000', await inserted.text());
   assert.equal(
     await store.sql("SELECT count(), sum(rows) FROM system.parts WHERE table = 'native' AND active"),
     '1\t500000\n',
@@ -229,7 +237,7 @@ test('Native and RowBinary come in whole, a block of half a million rows as one 
     body: 'SELECT number, toString(number) FROM numbers(1000) FORMAT RowBinary',
   });
   const again = await post('INSERT INTO native FORMAT RowBinary', await binary.arrayBuffer());
-  assert.equal(summary(again)['written_rows'], '1000', await again.text());
+  assert.equal(summary(again).written_rows, '1000', await again.text());
   assert.equal(await store.sql('SELECT count(), uniqExact(n) FROM native'), '501000\t500000\n');
 });
 
@@ -293,7 +301,8 @@ async function raw(text: string): Promise<string> {
   let answer = '';
   socket.on('data', (chunk) => (answer += chunk));
   socket.on('error', () => {});
-  socket.end(text);
+  socket.write(text);
+  if (!text.endsWith('0\r\n\r\n')) socket.end();
   await once(socket, 'close');
   return answer;
 }
@@ -329,7 +338,7 @@ test('data that ends in the middle of a row or a block inserts nothing', async (
 
 test('bodies and statements beyond their limits are refused, and the spool is left empty', async () => {
   await fresh('large');
-  const tooMuch = await post('INSERT INTO large FORMAT CSV', '1,"x"\n'.repeat(1_000_000)).catch(
+  const tooMuch = await post('INSERT INTO large FORMAT CSV', '1,"x"\n'.repeat(3_000_000)).catch(
     (error: unknown) => error,
   );
   if (tooMuch instanceof Response) {
@@ -408,4 +417,35 @@ test('every format leaves as the engine writes it in one piece', async () => {
     'SELECT number % 2 AS k, count() FROM numbers(10) GROUP BY k WITH TOTALS ORDER BY k',
   );
   assert.equal(totals, '0\t5\n1\t5\n\n0\t10\n');
+});
+
+test('Native comes in the form that a client of a newer protocol asks for', async () => {
+  const query = `SELECT number AS a, toString(number) AS s, toLowCardinality(toString(number % 3)) AS l,
+    map('k', if(number % 2 = 0, NULL, number)) AS m, [(number, 'x')] AS t FROM numbers(100000)`;
+  const bytes = async (parameters: string): Promise<Buffer> => {
+    const response = await fetch(`${store.url}/?default_format=Native&${parameters}`, {
+      method: 'POST',
+      body: query,
+    });
+    assert.equal(response.status, 200);
+    return Buffer.from(await response.arrayBuffer());
+  };
+  const plain = await bytes('');
+  const blocks = (
+    await store.sql(
+      `SELECT count(), sum(c) FROM (SELECT blockNumber(), count() AS c FROM (${query}) GROUP BY 1)`,
+    )
+  ).trim();
+  const newer = await bytes('client_protocol_version=54460');
+  const gzipped = await bytes('client_protocol_version=54460&enable_http_compression=1');
+  const count = Number(blocks.split('\t')[0]);
+  // Eight bytes of block info a block, and one byte for each of its five columns.
+  assert.equal(newer.length, plain.length + count * (8 + 5));
+  assert.ok(newer.equals(gzipped));
+  assert.deepEqual(newer.subarray(0, 8), Buffer.from('010002ffffffff00', 'hex'));
+  const json = await fetch(`${store.url}/?default_format=Native&client_protocol_version=54460`, {
+    method: 'POST',
+    body: `SELECT CAST('{"a":1}' AS JSON)`,
+  });
+  assert.equal(json.status, 501, await json.text());
 });

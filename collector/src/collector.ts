@@ -145,7 +145,10 @@ export class Collector {
       }
     } catch (error) {
       // The batch is committed; a file that stays is found committed at the next start and removed then.
-      this.#logger.warn({ err: error, segment: segmentId }, 'a committed segment could not be removed from the log');
+      this.#logger.warn(
+        { err: error, segment: segmentId },
+        'a committed segment could not be removed from the log',
+      );
     }
   }
 }

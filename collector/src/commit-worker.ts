@@ -69,7 +69,8 @@ async function waitForSchema(): Promise<void> {
   for (let tries = 1; !stop.signal.aborted; tries++) {
     const outcome = await prepareSchema(setup.store, eventsColumns, setup.limits.queryTimeoutMs);
     if (outcome.kind === 'ready') {
-      if (tries > 1 || outcome.applied.length > 0) log.info({ applied: outcome.applied, tries }, 'the store is ready');
+      if (tries > 1 || outcome.applied.length > 0)
+        log.info({ applied: outcome.applied, tries }, 'the store is ready');
       return;
     }
     if (draining) {

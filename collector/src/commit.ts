@@ -5,6 +5,8 @@
  * Order of a segment's inserts: its producers, its losses, its events. Whoever sees an event can look
  * up its producer, and a number that is missing among the events has its reason already.
  */
+
+import { eventsColumns, SegmentEncoder } from './encode/encode-segment.js';
 import {
   jsonEachRow,
   type LedgerRow,
@@ -15,7 +17,6 @@ import {
   type Refusal,
   receivedDate,
 } from './encode/ledger-rows.js';
-import { eventsColumns, SegmentEncoder } from './encode/encode-segment.js';
 import { type MessageLimits, messageLimits } from './limits.js';
 import type { Producer, SegmentContents } from './record.js';
 import type { Batch, BatchInserter, InsertNotices, InsertOutcome } from './store/batch-inserter.js';
@@ -27,7 +28,12 @@ import { readSegment, segmentContents } from './wal/segment-reader.js';
 import type { LogStorage } from './wal/storage.js';
 
 export type CommitOutcome =
-  | { readonly kind: 'committed'; readonly events: number; readonly losses: number; readonly foundCommitted: boolean }
+  | {
+      readonly kind: 'committed';
+      readonly events: number;
+      readonly losses: number;
+      readonly foundCommitted: boolean;
+    }
   | { readonly kind: 'quarantined'; readonly events: number; readonly refusal: Refusal }
   /** It cannot be stored in full: what could be read was stored, and the file is kept out of the way. */
   | { readonly kind: 'set_aside'; readonly reason: string }
@@ -68,7 +74,7 @@ export class Committer {
   async commit(sealed: SealedSegment): Promise<CommitOutcome> {
     const bytes = await this.#read(sealed);
     const reading = readSegment(bytes, sealed.id);
-    const damaged = sealed.sealed && !reading.sealed;
+    const damaged = !reading.sealed;
     const segment = segmentContents(reading, sealed.id, bytes, decodeStored);
     const outcome = await this.#store(segment, sealed.recovered);
     if (outcome.kind !== 'committed' || !damaged) return outcome;
@@ -106,7 +112,8 @@ export class Committer {
     this.#remember(segment.producers);
 
     const block = this.#encoder.encode(segment);
-    if (block.rows === 0) return { kind: 'committed', events: 0, losses: losses.length, foundCommitted: false };
+    if (block.rows === 0)
+      return { kind: 'committed', events: 0, losses: losses.length, foundCommitted: false };
     const outcome = await this.#inserter.insert({
       table: 'events',
       format: 'Native',
@@ -134,7 +141,12 @@ export class Committer {
     return this.#inserter.waitForAnswer({ table: 'quarantine', batchId, receivedDate: date });
   }
 
-  async #quarantine(segment: SegmentContents, date: string, refusal: Refusal, inDoubt: boolean): Promise<CommitOutcome> {
+  async #quarantine(
+    segment: SegmentContents,
+    date: string,
+    refusal: Refusal,
+    inDoubt: boolean,
+  ): Promise<CommitOutcome> {
     this.#log.warn(
       { batch: segment.id, code: refusal.code, error: refusal.message.slice(0, 500) },
       'ClickHouse refuses a batch for good; its requests go to quarantine',
@@ -190,6 +202,7 @@ export class Committer {
 /** The door checked these bytes before they went into the log, and their checksum has been checked since. */
 function decodeStored(encoded: Buffer): Producer {
   const decoded = decodeProducer(encoded, unlimited);
-  if (decoded.kind === 'invalid') throw new Error(`the log holds a producer that the door refuses: ${decoded.problem}`);
+  if (decoded.kind === 'invalid')
+    throw new Error(`the log holds a producer that the door refuses: ${decoded.problem}`);
   return decoded.producer;
 }

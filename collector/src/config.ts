@@ -29,12 +29,19 @@ function section<Limits extends Numbers>(limits: Limits) {
 const configSchema = z.strictObject({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   grpc: z
-    .strictObject({ address: z.string().regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, 'must be HOST:PORT').default(listenDefaults.grpc) })
+    .strictObject({
+      address: z
+        .string()
+        .regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, 'must be HOST:PORT')
+        .default(listenDefaults.grpc),
+    })
     .prefault({}),
   data: z.strictObject({ directory: z.string().min(1).default('sluice-data') }).prefault({}),
   store: z
     .strictObject({
-      url: z.url({ protocol: /^https?$/ }).default(`http://${listenDefaults.storeHost}:${listenDefaults.storePort}`),
+      url: z
+        .url({ protocol: /^https?$/ })
+        .default(`http://${listenDefaults.storeHost}:${listenDefaults.storePort}`),
       database: z.string().min(1).default('default'),
       ...section(storeLimits).unwrap().shape,
     })
@@ -93,17 +100,28 @@ export function fileLayer(path: string): Layer {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new SluiceError('configuration', `the configuration file ${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new SluiceError(
+      'configuration',
+      `the configuration file ${path} cannot be read: ${(cause as Error).message}`,
+      { cause },
+    );
   }
   let value: unknown;
   try {
     value = parse(text);
   } catch (cause) {
-    throw new SluiceError('configuration', `the configuration file ${path} is not valid YAML: ${(cause as Error).message}`, { cause });
+    throw new SluiceError(
+      'configuration',
+      `the configuration file ${path} is not valid YAML: ${(cause as Error).message}`,
+      { cause },
+    );
   }
   if (value === null || value === undefined) return {};
   if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new SluiceError('configuration', `the configuration file ${path} must hold sections such as "wal:", not ${typeof value}`);
+    throw new SluiceError(
+      'configuration',
+      `the configuration file ${path} must hold sections such as "wal:", not ${typeof value}`,
+    );
   }
   return value as Layer;
 }
@@ -115,12 +133,16 @@ export function makeConfig(...layers: readonly Layer[]): Config {
     for (const [name, value] of Object.entries(layer)) {
       if (value === undefined) continue;
       const before = merged[name];
-      merged[name] = isSection(before) && isSection(value) ? { ...before, ...withoutUndefined(value) } : value;
+      merged[name] =
+        isSection(before) && isSection(value) ? { ...before, ...withoutUndefined(value) } : value;
     }
   }
   const result = configSchema.safeParse(merged);
   if (result.success) return result.data;
-  throw new SluiceError('configuration', result.error.issues.map((issue) => describeIssue(issue, merged)).join('\n'));
+  throw new SluiceError(
+    'configuration',
+    result.error.issues.map((issue) => describeIssue(issue, merged)).join('\n'),
+  );
 }
 
 function isSection(value: unknown): value is Record<string, unknown> {
@@ -174,7 +196,9 @@ function editDistance(a: string, b: string): number {
     const current = [row];
     for (let column = 1; column <= b.length; column++) {
       const substitution = (previous[column - 1] as number) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min(substitution, (previous[column] as number) + 1, (current[column - 1] as number) + 1));
+      current.push(
+        Math.min(substitution, (previous[column] as number) + 1, (current[column - 1] as number) + 1),
+      );
     }
     previous = current;
   }

@@ -49,7 +49,8 @@ export function readLoss(cursor: Cursor, limits: MessageLimits, losses: Loss[]):
     else if (tag === 0x18) reason = cursor.varint();
     else if (tag === 0x22) {
       cursor.bytes();
-      if (!isValidUtf8(bytes, cursor.fieldStart, cursor.fieldEnd)) problem = "a loss's detail is not valid UTF-8";
+      if (!isValidUtf8(bytes, cursor.fieldStart, cursor.fieldEnd))
+        problem = "a loss's detail is not valid UTF-8";
       const length = Math.min(cursor.fieldEnd - cursor.fieldStart, limits.producerStringBytes);
       detail = bytes.toString('utf8', cursor.fieldStart, cursor.fieldStart + length);
     } else if (tag === 0x29) {

@@ -9,7 +9,10 @@ export type { Logger } from 'pino';
  */
 export function openLog(level: string): Logger {
   if (process.stderr.isTTY) {
-    return pino({ level }, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }));
+    return pino(
+      { level },
+      pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }),
+    );
   }
   return pino({ level }, pino.destination({ dest: 2, sync: true }));
 }

@@ -61,7 +61,7 @@ class HttpStore implements EmbeddedStore {
   readonly #limits: HandlerParts['limits'];
   readonly #dataDir: string;
   readonly #requests = new Set<Promise<void>>();
-  readonly #giveUp = new AbortController();
+  readonly #active = new Set<AbortController>();
   #opened: { engine: Engine; sessions: Sessions; spool: Spool; server: Server } | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -90,11 +90,12 @@ class HttpStore implements EmbeddedStore {
       admission: new Admission(limits),
       decode: createDecoder({ engine, spool, pipes, memoryBytes: limits.queryMemoryBytes }),
       log: this.#options.log,
-      stopping: this.#giveUp.signal,
+      active: this.#active,
     };
     const server = this.#createServer(parts);
     try {
       await spool.start();
+      await pipes.start();
       await listen(server, this.#options.host, this.#options.port);
     } catch (error) {
       await engine.close();
@@ -128,7 +129,7 @@ class HttpStore implements EmbeddedStore {
     ]).catch(() => {});
     deadline.abort();
     // Reads are killed; uploads lose their connection; an INSERT that has begun still runs to its end.
-    this.#giveUp.abort(new Error('the store stops'));
+    for (const statement of this.#active) statement.abort(new Error('the store stops'));
     opened.server.closeAllConnections();
     await this.#drained();
     await closed;

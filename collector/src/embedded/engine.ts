@@ -8,7 +8,6 @@
  * 3. A statement that runs holds a thread of libuv's pool until it ends (UV_THREADPOOL_SIZE).
  */
 import { createRequire } from 'node:module';
-import type { Session } from 'chdb';
 import { SluiceError } from '../errors.js';
 import { type Exception, exceptionOfEngine } from './exceptions.js';
 
@@ -44,29 +43,33 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** The addon's own function: `Session.insert` counts rows too, but takes text formats only. */
-type InsertRaw = (
-  connection: unknown,
-  sql: string,
-  data: Buffer,
-  countLines: boolean,
-) => Promise<{ elapsed: number; rowsWritten: number; bytesWritten: number }>;
-
-interface Chdb {
-  Session: new (path: string, options?: { connectionArgs?: readonly string[] }) => Session;
-  insertRaw: InsertRaw | undefined;
+/**
+ * chdb's native addon. Not `chdb.Session`: closing one waits for the running statements of every other
+ * one, so that a long query would keep all connections open that end during it (and KILL QUERY … SYNC
+ * would wait for itself); and its `insert` takes text formats only.
+ */
+interface Addon {
+  CreateConnection(path: string, connectionArgs?: readonly string[]): unknown;
+  CloseConnection(connection: unknown): void;
+  QueryAsyncConnection(
+    connection: unknown,
+    sql: string,
+    format: string,
+  ): Promise<{ bytes: Uint8Array; elapsed: number; rowsRead: number; bytesRead: number }>;
+  InsertRawAsyncConnection(
+    connection: unknown,
+    sql: string,
+    data: Buffer,
+    countLines: boolean,
+  ): Promise<{ elapsed: number; rowsWritten: number; bytesWritten: number }>;
 }
 
-function loadChdb(): Chdb {
+function loadAddon(): Addon {
   const require = createRequire(import.meta.url);
   try {
-    const entry = require.resolve('chdb');
-    const module = require(entry) as { Session: Chdb['Session'] };
-    // Not in the package's exports; a chdb without it still inserts, it only does not count INSERT … SELECT.
-    const loader = createRequire(entry)('./dist/loader.js') as {
-      loadNative?: () => { InsertRawAsyncConnection?: InsertRaw };
-    };
-    return { Session: module.Session, insertRaw: loader.loadNative?.().InsertRawAsyncConnection };
+    // The path is not among the package's exports; package.json pins the version that has it.
+    const loader = createRequire(require.resolve('chdb'))('./dist/loader.js') as { loadNative(): Addon };
+    return loader.loadNative();
   } catch (cause) {
     throw new SluiceError(
       'store_unavailable',
@@ -79,22 +82,23 @@ function loadChdb(): Chdb {
 }
 
 class ChdbConnection implements EngineConnection {
-  readonly #session: Session;
-  readonly #insertRaw: InsertRaw | undefined;
+  readonly #addon: Addon;
+  readonly #connection: unknown;
   #running: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | undefined;
 
-  constructor(session: Session, insertRaw: InsertRaw | undefined) {
-    this.#session = session;
-    this.#insertRaw = insertRaw;
+  constructor(addon: Addon, connection: unknown) {
+    this.#addon = addon;
+    this.#connection = connection;
   }
 
   run(sql: string, format: string): Promise<Outcome> {
     return this.#track(async () => {
-      const result = await this.#session.queryAsync(sql, { format });
-      const bytes = result.bytes();
+      const result = await this.#addon.QueryAsyncConnection(this.#connection, sql, format);
+      const { buffer, byteOffset, byteLength } = result.bytes;
       return {
         ok: true,
-        bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+        bytes: Buffer.from(buffer, byteOffset, byteLength),
         resultRows: result.rowsRead,
         resultBytes: result.bytesRead,
         writtenRows: 0,
@@ -106,20 +110,18 @@ class ChdbConnection implements EngineConnection {
 
   write(sql: string): Promise<Outcome> {
     return this.#track(async () => {
-      const done = { ok: true, bytes: Buffer.alloc(0), resultRows: 0, resultBytes: 0 } as const;
-      if (this.#insertRaw === undefined) {
-        const { rowsRead, bytesRead, elapsed } = await this.#session.queryAsync(sql, { format: 'Null' });
-        return {
-          ...done,
-          writtenRows: rowsRead,
-          writtenBytes: bytesRead,
-          elapsedNs: Math.round(elapsed * 1e9),
-        };
-      }
       // The addon wants data behind the statement; a blank is none.
-      const result = await this.#insertRaw(this.#session.connection, sql, Buffer.from(' '), false);
+      const result = await this.#addon.InsertRawAsyncConnection(
+        this.#connection,
+        sql,
+        Buffer.from(' '),
+        false,
+      );
       return {
-        ...done,
+        ok: true,
+        bytes: Buffer.alloc(0),
+        resultRows: 0,
+        resultBytes: 0,
         writtenRows: result.rowsWritten,
         writtenBytes: result.bytesWritten,
         elapsedNs: Math.round(result.elapsed * 1e9),
@@ -127,12 +129,13 @@ class ChdbConnection implements EngineConnection {
     });
   }
 
-  async close(): Promise<void> {
-    await this.#running;
-    this.#session.close();
+  close(): Promise<void> {
+    this.#closed ??= this.#running.then(() => this.#addon.CloseConnection(this.#connection));
+    return this.#closed;
   }
 
   #track(start: () => Promise<Success>): Promise<Outcome> {
+    if (this.#closed !== undefined) throw new Error('a statement on a closed connection of the engine');
     const outcome = start().catch(
       (error: Error): Outcome => ({
         ok: false,
@@ -146,31 +149,32 @@ class ChdbConnection implements EngineConnection {
 
 /** Opens the engine on a directory that exists. `configFile` is the engine's own XML configuration. */
 export async function openEngine(dataDir: string, configFile: string): Promise<Engine> {
-  const { Session: ChdbSession, insertRaw } = loadChdb();
-  let root: Session;
+  const addon = loadAddon();
+  let root: ChdbConnection;
   try {
-    root = new ChdbSession(dataDir, { connectionArgs: [`--config-file=${configFile}`] });
+    root = new ChdbConnection(addon, addon.CreateConnection(dataDir, [`--config-file=${configFile}`]));
   } catch (cause) {
     throw openingError(dataDir, cause as Error);
   }
-  let name: string[];
-  try {
-    const answer = await root.queryAsync('SELECT version(), timezone(), hostName()', {
-      format: 'TabSeparated',
-    });
-    name = answer.text().trimEnd().split('\t');
-  } catch (cause) {
-    root.close();
-    throw openingError(dataDir, cause as Error);
+  const answer = await root.run('SELECT version(), timezone(), hostName()', 'TabSeparated');
+  if (!answer.ok) {
+    await root.close();
+    throw new SluiceError(
+      'store_unavailable',
+      `the embedded engine does not answer: ${answer.exception.message}`,
+      {
+        cause: answer.exception,
+      },
+    );
   }
+  const [version, timezone, displayName] = answer.bytes.toString('utf8').trimEnd().split('\t');
   return {
-    version: name[0]!,
-    timezone: name[1]!,
-    displayName: name[2]!,
-    connect: () => new ChdbConnection(new ChdbSession(dataDir), insertRaw),
-    async close() {
-      root.close();
-    },
+    version: version!,
+    timezone: timezone!,
+    displayName: displayName!,
+    connect: () => new ChdbConnection(addon, addon.CreateConnection(dataDir)),
+    // The last connection; the engine closes its tables with it.
+    close: () => root.close(),
   };
 }
 

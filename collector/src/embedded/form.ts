@@ -1,16 +1,16 @@
 /** multipart/form-data: clients send `query` and `param_*` this way when they are too long for a URL. */
 import type { IncomingMessage } from 'node:http';
-import { chunksOf } from './body.js';
 import { exception } from './exceptions.js';
 
 /** The fields of the form; files (ClickHouse's external tables) are refused. */
 export async function readForm(
-  message: IncomingMessage,
+  body: AsyncIterable<Buffer>,
+  message: Pick<IncomingMessage, 'headers'>,
   limitBytes: number,
 ): Promise<ReadonlyMap<string, string>> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of chunksOf(message)) {
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > limitBytes) {
       throw exception(

@@ -15,7 +15,7 @@ import { readForm } from './form.js';
 import { runInsert, runInsertSelect } from './insert.js';
 import { isReadOnly, prelude } from './prelude.js';
 import { runSelect, runSmall, unexpected } from './read.js';
-import { authenticate, parseRequest, type StatementRequest } from './request.js';
+import { authenticate, type Encoding, parseRequest, type StatementRequest } from './request.js';
 import { type Identity, sendException } from './response.js';
 import type { ResultPipes } from './result-pipe.js';
 import type { Running } from './running.js';
@@ -32,8 +32,8 @@ export interface HandlerParts {
   readonly decode: Decoder;
   readonly limits: Execution['limits'];
   readonly log: { warn(obj: object, msg: string): void };
-  /** Aborted when the store stops and waits no longer for statements that read. */
-  readonly stopping: AbortSignal;
+  /** Of every statement that waits or runs; aborted when the store stops and waits no longer. */
+  readonly active: Set<AbortController>;
 }
 
 export async function handle(
@@ -59,7 +59,9 @@ export async function handle(
   try {
     authenticate(url.searchParams, message.headers);
     const isForm = (message.headers['content-type'] ?? '').startsWith('multipart/form-data');
-    const fields = isForm ? await readForm(message, parts.limits.queryBytes) : undefined;
+    const fields = isForm
+      ? await readForm(whole(parts, message, undefined), message, parts.limits.queryBytes)
+      : undefined;
     const request = parseRequest({
       method,
       parameters: url.searchParams,
@@ -67,12 +69,7 @@ export async function handle(
       ...(fields === undefined ? {} : { fields }),
     });
     identity = { engine: parts.engine, queryId: request.queryId };
-    const body = isForm
-      ? emptyBody()
-      : bodyOf(message, request.requestEncoding, {
-          idleMs: parts.limits.requestIdleMs,
-          decode: parts.decode,
-        });
+    const body = isForm ? emptyBody() : whole(parts, message, request.requestEncoding);
     const received = await receive(request, body, {
       spool: parts.spool,
       queryBytes: parts.limits.queryBytes,
@@ -88,6 +85,14 @@ export async function handle(
       parts.log.warn({ err: error, queryId: identity.queryId }, 'a request failed');
     sendException(response, identity, told);
   }
+}
+
+function whole(
+  parts: HandlerParts,
+  message: IncomingMessage,
+  encoding: Encoding | undefined,
+): AsyncIterable<Buffer> {
+  return bodyOf(message, encoding, { idleMs: parts.limits.requestIdleMs, decode: parts.decode });
 }
 
 async function* emptyBody(): AsyncGenerator<Buffer, void, undefined> {}
@@ -129,19 +134,24 @@ async function execute(
   };
   response.once('close', onClose);
   if (response.destroyed) onClose();
-  const signal = AbortSignal.any([gone.signal, parts.stopping]);
-  // A KILL must not wait behind what it is to end.
-  const lane = kind === 'insert' || kind === 'insert-select' ? 'insert' : 'read';
-  const leave = kind === 'kill' ? () => {} : await parts.admission.enter(lane, signal);
+  const { signal } = gone;
+  parts.active.add(gone);
   try {
-    const forget = parts.running.register(request.queryId);
+    // A KILL must not wait behind what it is to end.
+    const lane = kind === 'insert' || kind === 'insert-select' ? 'insert' : 'read';
+    const leave = kind === 'kill' ? () => {} : await parts.admission.enter(lane, signal);
     try {
-      await onConnection(parts, { ...statement, signal });
+      const forget = parts.running.register(request.queryId);
+      try {
+        await onConnection(parts, { ...statement, signal });
+      } finally {
+        forget();
+      }
     } finally {
-      forget();
+      leave();
     }
   } finally {
-    leave();
+    parts.active.delete(gone);
     response.removeListener('close', onClose);
   }
   if (!response.headersSent && !response.destroyed) {

@@ -7,12 +7,15 @@
  * 3. When the client goes, its statement goes.
  */
 
+import { pipeline } from 'node:stream';
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { createGzip, gzip } from 'node:zlib';
 import type { Outcome } from './engine.js';
 import { Exception, exception, exceptionCodes } from './exceptions.js';
 import type { Execution } from './execution.js';
+import { blockInfoRevision, reviseNative } from './native-revision.js';
 import { quoteString } from './prelude.js';
+import type { Encoding, StatementRequest } from './request.js';
 import { StreamedReply, sendException, sendReply } from './response.js';
 import { queryIdExpression } from './running.js';
 import type { Statement } from './statement.js';
@@ -68,8 +71,9 @@ async function sendBytes(
 ): Promise<void> {
   const { request, response, identity } = execution;
   const format = named ?? (outcome.bytes.length > 0 ? request.defaultFormat : undefined);
-  const compress = request.responseEncoding === 'gzip' && outcome.bytes.length >= gzipFromBytes;
-  const body = compress ? await gzipped(outcome.bytes, { level: gzipLevel }) : outcome.bytes;
+  const bytes = isRevised(request, format) ? await revised(outcome.bytes) : outcome.bytes;
+  const compress = request.responseEncoding === 'gzip' && bytes.length >= gzipFromBytes;
+  const body = compress ? await gzipped(bytes, { level: gzipLevel }) : bytes;
   sendReply(response, identity, { body, format, encoding: compress ? 'gzip' : undefined, outcome });
 }
 
@@ -77,27 +81,28 @@ export async function runSelect(execution: Execution, statement: SelectStatement
   const { request, received, connection, pipes, response, identity, limits } = execution;
   const { text } = received;
   const format = statement.format ?? request.defaultFormat;
-  const encoding = request.responseEncoding;
+  // Blocks that are rewritten on the way are compressed here, anything else by the engine.
+  const revise = isRevised(request, format);
+  const encoding = revise && request.responseEncoding !== 'gzip' ? undefined : request.responseEncoding;
   const pipe = await pipes.open();
-  const compression =
-    encoding === undefined
-      ? "'none'"
-      : encoding === 'gzip'
-        ? `'gzip' LEVEL ${gzipLevel}`
-        : quoteString(encoding);
   const running = connection.run(
     `${execution.prelude}${text.toString('utf8', 0, statement.output)} ` +
-      `INTO OUTFILE ${quoteString(pipe.path)} TRUNCATE COMPRESSION ${compression} FORMAT ${format} ` +
+      `INTO OUTFILE ${quoteString(pipe.path)} TRUNCATE ${compressionClause(revise ? undefined : encoding)} FORMAT ${format} ` +
       text.toString('utf8', statement.tail, statement.end),
     format,
   );
   void running.then(() => pipe.finish());
   killOnAbort(execution, running, () => pipe.reader.destroy());
+  let chunks = pipe.reader as AsyncIterable<Buffer>;
+  if (revise) chunks = reviseNative(chunks);
+  // An error before the compression reaches whoever iterates behind it.
+  if (revise && encoding === 'gzip') chunks = pipeline(chunks, createGzip({ level: gzipLevel }), () => {});
   const held: Buffer[] = [];
   let heldBytes = 0;
   let streamed: StreamedReply | undefined;
+  let failure: Exception | undefined;
   try {
-    for await (const chunk of pipe.reader as AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       if (streamed !== undefined) {
         await streamed.write(chunk);
         continue;
@@ -108,25 +113,27 @@ export async function runSelect(execution: Execution, statement: SelectStatement
       streamed = new StreamedReply(response, identity, { format, encoding, idleMs: limits.requestIdleMs });
       for (const early of held.splice(0)) await streamed.write(early);
     }
-  } catch {
-    // Only the client's going ends the reader early; the outcome below says what became of the statement.
+  } catch (error) {
+    // Either the result cannot be told to this client, or the client is gone: its statement ends.
+    if (error instanceof Exception) failure = error;
+    else response.destroy();
     pipe.reader.destroy();
-    response.destroy();
   }
   const outcome = await running;
   pipe.release();
   if (response.destroyed) return;
+  failure ??= outcome.ok ? undefined : outcome.exception;
   if (streamed !== undefined) {
-    if (outcome.ok) streamed.end();
-    else streamed.fail(outcome.exception);
+    if (failure === undefined) streamed.end();
+    else streamed.fail(failure);
     return;
   }
-  if (outcome.ok) {
+  if (failure === undefined && outcome.ok) {
     sendReply(response, identity, { body: Buffer.concat(held), format, encoding, outcome });
     return;
   }
-  if (outcome.exception.exceptionCode !== exceptionCodes.SYNTAX_ERROR) {
-    sendException(response, identity, outcome.exception);
+  if (failure !== undefined && failure.exceptionCode !== exceptionCodes.SYNTAX_ERROR) {
+    sendException(response, identity, failure);
     return;
   }
   // The engine parsed a statement with an output clause in it and would quote that; asked for the
@@ -136,6 +143,24 @@ export async function runSelect(execution: Execution, statement: SelectStatement
   const original = await again;
   if (original.ok) await sendBytes(execution, original, format);
   else sendException(response, identity, original.exception);
+}
+
+function isRevised(request: StatementRequest, format: string | undefined): boolean {
+  return format === 'Native' && request.protocolVersion >= blockInfoRevision;
+}
+
+async function revised(bytes: Buffer): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  async function* whole(): AsyncGenerator<Buffer, void, undefined> {
+    yield bytes;
+  }
+  for await (const piece of reviseNative(whole())) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+function compressionClause(encoding: Encoding | undefined): string {
+  if (encoding === undefined) return "COMPRESSION 'none'";
+  return `COMPRESSION ${quoteString(encoding)}${encoding === 'gzip' ? ` LEVEL ${gzipLevel}` : ''}`;
 }
 
 /** For the caller's catch: what a client is told of an error that nobody expected. */

@@ -29,6 +29,8 @@ export interface StatementRequest {
   readonly session: SessionRequest | undefined;
   readonly requestEncoding: Encoding | undefined;
   readonly responseEncoding: Encoding | undefined;
+  /** What the client understands of Native; 0: nothing newer than the engine writes. */
+  readonly protocolVersion: number;
 }
 
 // What concerns the conversation and not the statement. Some are settings of the engine as well; none
@@ -86,6 +88,7 @@ export function parseRequest(request: {
     settings,
     parameters,
     session: parseSession(given),
+    protocolVersion: Number(given.get('client_protocol_version') ?? 0) || 0,
     requestEncoding: parseContentEncoding(header(headers, 'content-encoding')),
     responseEncoding: isOn(given.get('enable_http_compression'))
       ? chooseEncoding(header(headers, 'accept-encoding') ?? '')

@@ -14,6 +14,7 @@ import { unlink } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { SluiceError } from '../errors.js';
 
 export interface ResultPipe {
   readonly path: string;
@@ -33,6 +34,20 @@ export class ResultPipes {
 
   constructor(directory: string) {
     this.#directory = directory;
+  }
+
+  /** Makes a pipe, so that a machine where none can be made is found at the start. */
+  async start(): Promise<void> {
+    try {
+      (await this.open()).release();
+    } catch (cause) {
+      throw new SluiceError(
+        'store_unavailable',
+        `named pipes cannot be made in ${this.#directory}: ${(cause as Error).message.trim()}. The embedded store ` +
+          'needs the command mkfifo (coreutils) and a data directory on a local file system.',
+        { cause },
+      );
+    }
   }
 
   async open(): Promise<ResultPipe> {

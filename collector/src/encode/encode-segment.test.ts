@@ -9,8 +9,8 @@ import type { LogRequest } from '@sluice/proto';
 import type { Session } from 'chdb';
 import { makeSegment } from '../testing/segments.js';
 import { producerId } from '../testing/wire.js';
-import { EventColumns } from './event-columns.js';
 import { SegmentEncoder } from './encode-segment.js';
+import { EventColumns } from './event-columns.js';
 
 let session: Session;
 let folder: string;
@@ -49,7 +49,15 @@ function insertBlock(chunks: readonly Buffer[]): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-const producer = { id: producerId(7), project: 'gpt2', run_id: 'run-1', job: 'train', host: 'node-1', rank: 3, attempt: 2 };
+const producer = {
+  id: producerId(7),
+  project: 'gpt2',
+  run_id: 'run-1',
+  job: 'train',
+  host: 'node-1',
+  rank: 3,
+  attempt: 2,
+};
 
 test('every field of an event comes back from the engine as it was sent', () => {
   const rows = insert([
@@ -131,7 +139,13 @@ test('what is absent gets its documented meaning', () => {
 });
 
 test('a key that comes twice keeps its last value, in metrics and in attributes', () => {
-  const once = makeSegment(segmentId, [{ producer, first_sequence: '1', events: [{ metrics: { aa: 1, bb: 2 }, attributes: { ka: 'first', kb: 'b' } }] }]);
+  const once = makeSegment(segmentId, [
+    {
+      producer,
+      first_sequence: '1',
+      events: [{ metrics: { aa: 1, bb: 2 }, attributes: { ka: 'first', kb: 'b' } }],
+    },
+  ]);
   const bytes = Buffer.from(once.bytes);
   bytes.write('aa', bytes.indexOf('bb'));
   bytes.write('ka', bytes.indexOf('kb'));
@@ -149,10 +163,13 @@ test('rejected events are left out and losses shift the numbers of the others', 
       losses: [{ first_sequence: '3', count: '4', reason: 'LOSS_REASON_BUFFER_FULL' }],
     },
   ]);
-  assert.deepEqual(rows.map((row) => [row['sequence'], row['body']]), [
-    ['1', 'one'],
-    ['7', 'seven'],
-  ]);
+  assert.deepEqual(
+    rows.map((row) => [row['sequence'], row['body']]),
+    [
+      ['1', 'one'],
+      ['7', 'seven'],
+    ],
+  );
 });
 
 test('a block leaves sorted by the table key, so that the engine does not sort it', () => {
@@ -172,11 +189,19 @@ test('a block leaves sorted by the table key, so that the engine does not sort i
   writeFileSync(file, Buffer.concat(new SegmentEncoder().encode(makeSegment(segmentId, requests)).chunks));
   session.query('TRUNCATE TABLE events');
   const counter = (): number =>
-    Number(session.query("SELECT value FROM system.events WHERE event = 'MergeTreeDataWriterBlocksAlreadySorted'", 'TSV') || 0);
+    Number(
+      session.query(
+        "SELECT value FROM system.events WHERE event = 'MergeTreeDataWriterBlocksAlreadySorted'",
+        'TSV',
+      ) || 0,
+    );
   const before = counter();
   session.query(`INSERT INTO events FROM INFILE '${file}' COMPRESSION 'none' FORMAT Native`);
   assert.equal(counter() - before, 1);
-  assert.equal(session.query('SELECT count(), uniqExact(producer_id, sequence) FROM events', 'TSV').trim(), '8000\t8000');
+  assert.equal(
+    session.query('SELECT count(), uniqExact(producer_id, sequence) FROM events', 'TSV').trim(),
+    '8000\t8000',
+  );
 });
 
 test('more than 256 and more than 65,536 distinct keys widen the indexes', () => {
@@ -197,13 +222,22 @@ test('more than 256 and more than 65,536 distinct keys widen the indexes', () =>
 });
 
 test('an encoder that is used again gives the same bytes as a new one', () => {
-  const first = makeSegment(segmentId, [{ producer, first_sequence: '1', events: [{ name: 'a', metrics: { x: 1 } }, { body: 'b' }] }]);
+  const first = makeSegment(segmentId, [
+    { producer, first_sequence: '1', events: [{ name: 'a', metrics: { x: 1 } }, { body: 'b' }] },
+  ]);
   const second = makeSegment(segmentId, [
-    { producer: { id: producerId(2), run_id: 'other' }, first_sequence: '9', events: [{ name: 'zz', attributes: { y: '2' } }] },
+    {
+      producer: { id: producerId(2), run_id: 'other' },
+      first_sequence: '9',
+      events: [{ name: 'zz', attributes: { y: '2' } }],
+    },
   ]);
   const encoder = new SegmentEncoder();
   encoder.encode(first);
-  assert.deepEqual(Buffer.concat(encoder.encode(second).chunks), Buffer.concat(new SegmentEncoder().encode(second).chunks));
+  assert.deepEqual(
+    Buffer.concat(encoder.encode(second).chunks),
+    Buffer.concat(new SegmentEncoder().encode(second).chunks),
+  );
 });
 
 test('the golden block is what the encoder writes, byte for byte, and the engine reads it', () => {
@@ -212,23 +246,39 @@ test('the golden block is what the encoder writes, byte for byte, and the engine
       producer,
       first_sequence: '1',
       events: [
-        { time_unix_nano: '1700000000000000001', name: 'train.step', step: '1', metrics: { loss: 10.96, lr: 0.001 }, attributes: { phase: 'warmup' } },
-        { time_unix_nano: '1700000000000000002', name: 'train.step', step: '2', metrics: { loss: 10.81, lr: 0.002 }, attributes: { phase: 'warmup' } },
+        {
+          time_unix_nano: '1700000000000000001',
+          name: 'train.step',
+          step: '1',
+          metrics: { loss: 10.96, lr: 0.001 },
+          attributes: { phase: 'warmup' },
+        },
+        {
+          time_unix_nano: '1700000000000000002',
+          name: 'train.step',
+          step: '2',
+          metrics: { loss: 10.81, lr: 0.002 },
+          attributes: { phase: 'warmup' },
+        },
         { time_unix_nano: '1700000000000000003', severity_number: 17, body: 'out of memory' },
       ],
     },
   ]);
   const bytes = Buffer.concat(new SegmentEncoder().encode(segment).chunks);
   const file = join(golden, 'three-events.native.hex');
-  if (process.env['SLUICE_WRITE_GOLDEN'] === '1') writeFileSync(file, `${bytes.toString('hex').replace(/.{96}/g, '$&\n')}\n`);
+  if (process.env['SLUICE_WRITE_GOLDEN'] === '1')
+    writeFileSync(file, `${bytes.toString('hex').replace(/.{96}/g, '$&\n')}\n`);
   const want = Buffer.from(readFileSync(file, 'latin1').replace(/\s/g, ''), 'hex');
   assert.deepEqual(bytes, want);
   const rows = insertBlock([want]);
-  assert.deepEqual(rows.map((row) => [row['sequence'], row['name'], row['body'], row['metrics']]), [
-    ['1', 'train.step', '', { loss: 10.96, lr: 0.001 }],
-    ['2', 'train.step', '', { loss: 10.81, lr: 0.002 }],
-    ['3', 'log', 'out of memory', {}],
-  ]);
+  assert.deepEqual(
+    rows.map((row) => [row['sequence'], row['name'], row['body'], row['metrics']]),
+    [
+      ['1', 'train.step', '', { loss: 10.96, lr: 0.001 }],
+      ['2', 'train.step', '', { loss: 10.81, lr: 0.002 }],
+      ['3', 'log', 'out of memory', {}],
+    ],
+  );
 });
 
 test('columns grow and shrink with the segments without mixing them', () => {

@@ -57,7 +57,14 @@ export class EventColumns {
   }
 
   /** Adds the event between `start` and `end` as the next row. */
-  add(start: number, end: number, request: number, sequence: number, receivedLow: number, receivedHigh: number): void {
+  add(
+    start: number,
+    end: number,
+    request: number,
+    sequence: number,
+    receivedLow: number,
+    receivedHigh: number,
+  ): void {
     const cursor = this.#cursor;
     const { buffer } = cursor;
     const row = this.rows++;

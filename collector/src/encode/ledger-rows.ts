@@ -11,7 +11,10 @@ import { formatUuid, uuidTimeMs } from '../uuid7.js';
 export type LedgerRow = Readonly<Record<string, unknown>>;
 
 /** Rows of `producers`, for those that `isKnown` does not know by their id. */
-export function producerRows(segment: SegmentContents, isKnown: (producerId: string) => boolean): LedgerRow[] {
+export function producerRows(
+  segment: SegmentContents,
+  isKnown: (producerId: string) => boolean,
+): LedgerRow[] {
   const firstSeen = new Map<number, number>();
   for (const { producerIndex, receivedUnixMs } of segment.requests) {
     if (!firstSeen.has(producerIndex)) firstSeen.set(producerIndex, receivedUnixMs);
@@ -45,7 +48,9 @@ export function lossRows(segment: SegmentContents): LedgerRow[] {
     const common = ledgerKey(segment, request);
     const received = nanoOf(request.receivedUnixMs);
     const lost =
-      request.lossCount > 0 ? readLosses(segment.bytes.subarray(request.start, request.end), messageLimits) : [];
+      request.lossCount > 0
+        ? readLosses(segment.bytes.subarray(request.start, request.end), messageLimits)
+        : [];
     return [
       ...lost.map((loss) => ({
         ...common,
@@ -92,7 +97,9 @@ export function quarantineRows(segment: SegmentContents, refusal: Refusal): Ledg
 export function quarantinedLossRows(segment: SegmentContents, refusal: Refusal): LedgerRow[] {
   return requestsWithEvents(segment).flatMap((request) => {
     const taken = [
-      ...(request.lossCount > 0 ? readLosses(segment.bytes.subarray(request.start, request.end), messageLimits) : []),
+      ...(request.lossCount > 0
+        ? readLosses(segment.bytes.subarray(request.start, request.end), messageLimits)
+        : []),
       ...request.rejections.map(({ sequence }) => ({ firstSequence: sequence, count: 1 })),
     ].sort((a, b) => a.firstSequence - b.firstSequence);
     const ranges: [number, number][] = [];

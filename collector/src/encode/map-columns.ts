@@ -61,7 +61,10 @@ class MapKeys {
   add(start: number, end: number): number {
     const guess = this.#guessStart + this.count - this.rowStart;
     let id: number;
-    if (guess < this.#guessEnd && this.dictionary.equals(this.indexes[guess] as number, this.#buffer, start, end)) {
+    if (
+      guess < this.#guessEnd &&
+      this.dictionary.equals(this.indexes[guess] as number, this.#buffer, start, end)
+    ) {
       id = this.indexes[guess] as number;
     } else {
       id = this.dictionary.idOf(this.#buffer, start, end);

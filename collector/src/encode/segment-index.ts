@@ -7,8 +7,9 @@
  * in order of time; whole groups are ordered, and single events only where a group is out of order.
  * The order is for speed alone: the engine checks it and sorts a block that is not sorted.
  */
-import { readLosses } from '../losses.js';
+
 import { messageLimits } from '../limits.js';
+import { readLosses } from '../losses.js';
 import { Cursor } from '../protobuf.js';
 import type { RequestRecord, SegmentContents } from '../record.js';
 import { defaultName } from './default-name.js';
@@ -86,7 +87,10 @@ export class SegmentIndex {
       while (loss < losses.length && (losses[loss] as { firstSequence: number }).firstSequence <= sequence) {
         sequence += (losses[loss++] as { count: number }).count;
       }
-      if (rejection < rejections.length && (rejections[rejection] as { sequence: number }).sequence === sequence) {
+      if (
+        rejection < rejections.length &&
+        (rejections[rejection] as { sequence: number }).sequence === sequence
+      ) {
         rejection++;
         sequence++;
         continue;

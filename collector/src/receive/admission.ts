@@ -3,7 +3,12 @@
  * message of a call is held back. grpc-js asks for another one only after a message was delivered, so
  * holding one stops the stream, and HTTP/2 flow control stops the client.
  */
-import { ServerInterceptingCall, type ServerInterceptor, ServerListenerBuilder, ResponderBuilder } from '@grpc/grpc-js';
+import {
+  ResponderBuilder,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  ServerListenerBuilder,
+} from '@grpc/grpc-js';
 
 export interface PendingLog {
   readonly pendingBytes: number;

@@ -7,12 +7,12 @@
  * 3. `stop` refuses new calls, waits for the open ones, then cuts what is left.
  */
 import {
-  type sendUnaryData,
   Server,
   ServerCredentials,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServiceDefinition,
+  type sendUnaryData,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { type LogResponse, loaderOptions, protoPath, rejectionReasons } from '@sluice/proto';
@@ -152,7 +152,10 @@ export class GrpcServer {
     call.on('error', gone);
   }
 
-  async #logOnce(call: ServerUnaryCall<Buffer, LogResponse>, respond: sendUnaryData<LogResponse>): Promise<void> {
+  async #logOnce(
+    call: ServerUnaryCall<Buffer, LogResponse>,
+    respond: sendUnaryData<LogResponse>,
+  ): Promise<void> {
     const intake = this.#newIntake();
     const refusal = this.#checkSize(call.request) ?? intake.take(call.request);
     const outcome = refusal ?? (await intake.acknowledge());
@@ -167,7 +170,10 @@ export class GrpcServer {
   #checkSize(message: Buffer): Refusal | undefined {
     const most = this.#options.messageLimits.messageBytes;
     if (message.length <= most) return undefined;
-    return { kind: 'invalid', message: `the message has ${message.length} bytes; at most ${most} are allowed` };
+    return {
+      kind: 'invalid',
+      message: `the message has ${message.length} bytes; at most ${most} are allowed`,
+    };
   }
 
   #endIdleCalls(): void {
@@ -185,7 +191,9 @@ export class GrpcServer {
 
 /** The service with requests as bytes. Tail is not served yet: grpc-js answers it with UNIMPLEMENTED. */
 function loadService(): ServiceDefinition {
-  const methods = loadSync(protoPath, loaderOptions)['sluice.v1.EventCollector'] as unknown as ServiceDefinition;
+  const methods = loadSync(protoPath, loaderOptions)[
+    'sluice.v1.EventCollector'
+  ] as unknown as ServiceDefinition;
   return Object.fromEntries(
     Object.entries(methods)
       .filter(([name]) => name !== 'Tail')
@@ -200,7 +208,8 @@ function toResponse(acknowledgment: Acknowledgment): LogResponse {
     duplicates: String(acknowledgment.duplicates),
     rejections: acknowledgment.rejections.map(({ sequence, reason, detail }) => ({
       sequence: String(sequence),
-      reason: `REJECTION_REASON_${(rejectionReasons[reason] ?? 'unspecified').toUpperCase()}` as 'REJECTION_REASON_UNSPECIFIED',
+      reason:
+        `REJECTION_REASON_${(rejectionReasons[reason] ?? 'unspecified').toUpperCase()}` as 'REJECTION_REASON_UNSPECIFIED',
       detail,
     })),
   };

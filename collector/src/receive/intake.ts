@@ -112,7 +112,9 @@ export class CallIntake {
     );
     this.#accepted += count;
     if (this.#rejections.length < this.#limits.rejectionsPerResponse) {
-      this.#rejections.push(...scan.rejections.slice(0, this.#limits.rejectionsPerResponse - this.#rejections.length));
+      this.#rejections.push(
+        ...scan.rejections.slice(0, this.#limits.rejectionsPerResponse - this.#rejections.length),
+      );
     }
     return undefined;
   }

@@ -15,5 +15,11 @@ export function toStatus(refusal: Refusal): StatusObject & Pick<ServiceError, 'n
   const metadata = new Metadata();
   if (refusal.kind === 'out_of_sequence') metadata.set(expectedSequenceKey, String(refusal.expectedSequence));
   if ('retryDelayMs' in refusal) metadata.set(retryDelayKey, String(refusal.retryDelayMs));
-  return { name: 'Refusal', message: refusal.message, code: codes[refusal.kind], details: refusal.message, metadata };
+  return {
+    name: 'Refusal',
+    message: refusal.message,
+    code: codes[refusal.kind],
+    details: refusal.message,
+    metadata,
+  };
 }

@@ -29,7 +29,9 @@ export function widenWindows(
   options.settings = { ...options.settings, initialWindowSize: limits.streamWindowBytes };
   return () => {
     for (const http2Server of internals.http2Servers?.keys() ?? []) {
-      http2Server.on('session', (session: ServerHttp2Session) => session.setLocalWindowSize(limits.connectionWindowBytes));
+      http2Server.on('session', (session: ServerHttp2Session) =>
+        session.setLocalWindowSize(limits.connectionWindowBytes),
+      );
     }
   };
 }

@@ -80,7 +80,11 @@ export class BatchInserter {
       if (!doubt) {
         const answer = await this.#send(batch);
         if (answer.kind === 'ok') {
-          if (tries > 1) this.#log.info({ batch: batch.batchId, table: batch.table, tries }, 'the store takes inserts again');
+          if (tries > 1)
+            this.#log.info(
+              { batch: batch.batchId, table: batch.table, tries },
+              'the store takes inserts again',
+            );
           return { kind: 'stored', tries, foundCommitted: false };
         }
         if (answer.kind === 'exception' && isRefusedForGood(answer.code)) {
@@ -91,7 +95,14 @@ export class BatchInserter {
         // The first failure and every tenth after it: an outage of hours must not fill the disk with logs.
         if (tries === 1 || tries % 10 === 0) {
           this.#log.warn(
-            { batch: batch.batchId, table: batch.table, rows: batch.rows, tries, problem, retryInMs: Math.round(delayMs) },
+            {
+              batch: batch.batchId,
+              table: batch.table,
+              rows: batch.rows,
+              tries,
+              problem,
+              retryInMs: Math.round(delayMs),
+            },
             'the store did not take a batch; it stays in the log and is tried again',
           );
         }
@@ -111,7 +122,10 @@ export class BatchInserter {
       const found = await this.isCommitted(batch);
       if (found !== 'unknown') return found;
       if (tries === 1 || tries % 10 === 0) {
-        this.#log.warn({ batch: batch.batchId, tries }, 'the store does not answer; a batch of an earlier start waits');
+        this.#log.warn(
+          { batch: batch.batchId, tries },
+          'the store does not answer; a batch of an earlier start waits',
+        );
       }
       await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
       delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
@@ -128,7 +142,9 @@ export class BatchInserter {
   }
 
   /** Whether the batch is in its table. */
-  async isCommitted(batch: Pick<Batch, 'table' | 'batchId' | 'receivedDate'>): Promise<'yes' | 'no' | 'unknown'> {
+  async isCommitted(
+    batch: Pick<Batch, 'table' | 'batchId' | 'receivedDate'>,
+  ): Promise<'yes' | 'no' | 'unknown'> {
     const answer = await this.#clickhouse.send({
       query: `SELECT count() FROM (SELECT 1 FROM ${batch.table} WHERE received_date = {date:Date} AND batch_id = {batch:String} LIMIT 1) FORMAT TabSeparated`,
       parameters: { date: batch.receivedDate, batch: batch.batchId },

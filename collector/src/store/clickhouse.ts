@@ -14,7 +14,12 @@ export interface StoreAddress {
 export type StoreAnswer =
   | { readonly kind: 'ok'; readonly text: string; readonly writtenRows: number | undefined }
   /** ClickHouse answered with an exception. */
-  | { readonly kind: 'exception'; readonly code: number; readonly message: string; readonly httpStatus: number }
+  | {
+      readonly kind: 'exception';
+      readonly code: number;
+      readonly message: string;
+      readonly httpStatus: number;
+    }
   /** No answer that can be trusted: the statement may have been carried out or not. */
   | { readonly kind: 'unknown'; readonly problem: string };
 
@@ -96,7 +101,8 @@ function readAnswer(
   const exception = headers['x-clickhouse-exception-code'];
   const inBody = /^(?:__exception__\r?\n)?Code: (\d+)\. DB::Exception: /m.exec(text);
   const code = exception !== undefined ? Number(exception) : inBody !== null ? Number(inBody[1]) : undefined;
-  if (code !== undefined) return { kind: 'exception', code, message: text.trim().slice(0, 4000), httpStatus: status };
+  if (code !== undefined)
+    return { kind: 'exception', code, message: text.trim().slice(0, 4000), httpStatus: status };
   // A proxy's word, not ClickHouse's: what stands behind it may have done its work.
   if (status !== 200) return { kind: 'unknown', problem: `HTTP ${status}: ${text.trim().slice(0, 500)}` };
   const summary = headers['x-clickhouse-summary'];

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { type ClickHouseClient, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import type { StoreAddress } from './clickhouse.js';
 
 /** Where the versioned SQL files lie, beside the compiled code as beside the source. */
@@ -30,10 +30,14 @@ export async function prepareSchema(
 ): Promise<SchemaOutcome> {
   const client = openClient(address, timeoutMs);
   try {
-    const applied = await applyMigrations(client, address.database);
-    const found = await readColumns(client);
-    const problem = compareColumns(columns, found);
-    return problem === '' ? { kind: 'ready', applied } : { kind: 'mismatch', problem };
+    await createDatabase(address, timeoutMs);
+    // Before anything is applied: views over a table of another shape would fail with a lesser message.
+    const before = await readColumns(client);
+    const problem = before.length === 0 ? '' : compareColumns(columns, before);
+    if (problem !== '') return { kind: 'mismatch', problem };
+    const applied = await applyMigrations(client);
+    const after = compareColumns(columns, await readColumns(client));
+    return after === '' ? { kind: 'ready', applied } : { kind: 'mismatch', problem: after };
   } catch (error) {
     return { kind: 'unavailable', problem: error instanceof Error ? error.message : String(error) };
   } finally {
@@ -48,15 +52,24 @@ export function openClient(address: StoreAddress, timeoutMs: number): ClickHouse
     database: address.database,
     request_timeout: timeoutMs,
     keep_alive: { enabled: false },
+    // Every failure is an outcome here, told once by whoever asked.
+    log: { level: ClickHouseLogLevel.OFF },
     clickhouse_settings: { wait_end_of_query: 1 },
   });
 }
 
-async function applyMigrations(client: ClickHouseClient, database: string): Promise<string[]> {
-  if (database !== 'default') {
-    // The client's own database may not exist yet, so this statement must not depend on it.
-    await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${quote(database)}`, clickhouse_settings: {} });
+/** The client's own database may not exist yet, so this goes through one that names none. */
+async function createDatabase(address: StoreAddress, timeoutMs: number): Promise<void> {
+  if (address.database === 'default') return;
+  const client = openClient({ ...address, database: 'default' }, timeoutMs);
+  try {
+    await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${quote(address.database)}` });
+  } finally {
+    await client.close();
   }
+}
+
+async function applyMigrations(client: ClickHouseClient): Promise<string[]> {
   await client.command({
     query: `CREATE TABLE IF NOT EXISTS sluice_migrations (name String, applied_at DateTime DEFAULT now())
             ENGINE = MergeTree ORDER BY name SETTINGS fsync_after_insert = 1`,

@@ -24,7 +24,11 @@ export class MemoryStorage implements LogStorage {
     const after = new MemoryStorage();
     for (const [name, file] of this.files) {
       if (file.nameSynced) {
-        after.files.set(name, { bytes: Buffer.from(file.synced), synced: Buffer.from(file.synced), nameSynced: true });
+        after.files.set(name, {
+          bytes: Buffer.from(file.synced),
+          synced: Buffer.from(file.synced),
+          nameSynced: true,
+        });
       }
     }
     return after;
@@ -69,6 +73,14 @@ export class MemoryStorage implements LogStorage {
     if (this.files.has(name)) throw Object.assign(new Error(`EEXIST: ${name}`), { code: 'EEXIST' });
     const file: MemoryFile = { bytes: Buffer.alloc(0), synced: Buffer.alloc(0), nameSynced: false };
     this.files.set(name, file);
+    return this.#handle(name, file);
+  }
+
+  async reopen(name: string): Promise<SegmentFile> {
+    return this.#handle(name, this.#file(name));
+  }
+
+  #handle(name: string, file: MemoryFile): SegmentFile {
     return {
       write: async (buffers, position) => {
         const most = this.#check('write', name);

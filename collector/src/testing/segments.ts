@@ -6,7 +6,11 @@ import { decodeProducer } from '../validate/decode-producer.js';
 import { scanRequest } from '../validate/scan-request.js';
 import { encodeRequest } from './wire.js';
 
-export function makeSegment(id: string, requests: readonly LogRequest[], receivedUnixMs = 1_700_000_000_000): SegmentContents {
+export function makeSegment(
+  id: string,
+  requests: readonly LogRequest[],
+  receivedUnixMs = 1_700_000_000_000,
+): SegmentContents {
   const parts: Buffer[] = [];
   const records: RequestRecord[] = [];
   const producers: Producer[] = [];

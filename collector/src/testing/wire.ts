@@ -1,6 +1,7 @@
 /** Encodes requests with the reflective library, so that tests do not trust the code they test. */
-import { type LogRequest, type LogResponse__Output, loaderOptions, protoPath } from '@sluice/proto';
+
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
+import { type LogRequest, type LogResponse__Output, loaderOptions, protoPath } from '@sluice/proto';
 import { parseUuid } from '../uuid7.js';
 
 const service = loadSync(protoPath, loaderOptions)['sluice.v1.EventCollector'] as unknown as Record<

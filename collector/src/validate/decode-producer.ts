@@ -130,7 +130,8 @@ export function decodeProducer(bytes: Buffer, limits: MessageLimits): DecodedPro
     }
   }
 
-  if (cursor.problem !== '') return { kind: 'invalid', problem: `producer is not valid Protobuf: ${cursor.problem}` };
+  if (cursor.problem !== '')
+    return { kind: 'invalid', problem: `producer is not valid Protobuf: ${cursor.problem}` };
   if (id.length !== 16) {
     problem ||= `producer.id has ${id.length} bytes; it must be a UUIDv7 of 16 bytes`;
   } else if (id.every((byte) => byte === 0)) {

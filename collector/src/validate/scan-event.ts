@@ -110,7 +110,13 @@ export function scanEvent(cursor: Cursor, limits: MessageLimits, verdict: EventV
   }
 }
 
-function checkIdLength(cursor: Cursor, wanted: number, why: number, field: string, verdict: EventVerdict): void {
+function checkIdLength(
+  cursor: Cursor,
+  wanted: number,
+  why: number,
+  field: string,
+  verdict: EventVerdict,
+): void {
   const length = cursor.fieldEnd - cursor.fieldStart;
   if (length !== 0 && length !== wanted) {
     verdict.reject(why, `${field} has ${length} bytes; ${wanted} or none are allowed`);

@@ -118,7 +118,9 @@ test('a message cut short anywhere is refused or is a shorter message, and nothi
   const whole = encodeRequest({
     producer: { id: producerId(1), project: 'p', labels: { a: 'b' } },
     first_sequence: '1',
-    events: [{ time_unix_nano: '5', name: 'train.step', step: '-7', metrics: { loss: 2.5 }, attributes: { a: 'b' } }],
+    events: [
+      { time_unix_nano: '5', name: 'train.step', step: '-7', metrics: { loss: 2.5 }, attributes: { a: 'b' } },
+    ],
     losses: [{ first_sequence: '2', count: '5', detail: 'x' }],
   });
   for (let length = 0; length < whole.length; length++) {

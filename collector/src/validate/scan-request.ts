@@ -9,9 +9,9 @@
  * 4. Nothing is allocated for a good event.
  */
 import type { MessageLimits } from '../limits.js';
+import { readLoss, sequenceOfEvent } from '../losses.js';
 import { Cursor } from '../protobuf.js';
 import type { Loss, Rejection } from '../record.js';
-import { readLoss, sequenceOfEvent } from '../losses.js';
 import { EventVerdict, scanEvent } from './scan-event.js';
 
 export interface ScannedRequest {
@@ -111,7 +111,8 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       rejections: [],
     };
   }
-  if (firstSequence < 1) return invalid('first_sequence is missing; the first event of a producer is number 1');
+  if (firstSequence < 1)
+    return invalid('first_sequence is missing; the first event of a producer is number 1');
 
   let lossCount = 0;
   for (const loss of losses) lossCount += loss.count;

@@ -45,7 +45,8 @@ export function readFrame(bytes: Buffer, offset: number, seed: number): Frame | 
   const start = offset + frameHeaderBytes;
   const end = start + bytes.readUInt32LE(offset);
   if (end > bytes.length) return null;
-  if (checksum(bytes, offset, seed, [bytes.subarray(start, end)]) !== bytes.readUInt32LE(offset + 4)) return null;
+  if (checksum(bytes, offset, seed, [bytes.subarray(start, end)]) !== bytes.readUInt32LE(offset + 4))
+    return null;
   return { type: bytes[offset + 8] as number, start, end };
 }
 

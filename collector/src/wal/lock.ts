@@ -53,7 +53,10 @@ export function lockDirectory(directory: string): DirectoryLock {
       { cause: error },
     );
   }
-  throw new SluiceError('data_directory_locked', `the data directory ${directory} is being taken by another process; try again`);
+  throw new SluiceError(
+    'data_directory_locked',
+    `the data directory ${directory} is being taken by another process; try again`,
+  );
 }
 
 function releaseLock(path: string, mine: string): void {

@@ -17,7 +17,11 @@ interface Rig {
   readonly clock: { now: number; mono: number };
 }
 
-async function open(storage: MemoryStorage, limits: Partial<WalLimits> = {}, clock = { now: 1.7e12, mono: 0 }): Promise<Rig> {
+async function open(
+  storage: MemoryStorage,
+  limits: Partial<WalLimits> = {},
+  clock = { now: 1.7e12, mono: 0 },
+): Promise<Rig> {
   const sealed: SealedSegment[] = [];
   const log = new WriteAheadLog({
     storage,
@@ -35,7 +39,14 @@ async function open(storage: MemoryStorage, limits: Partial<WalLimits> = {}, clo
 function append(log: WriteAheadLog, producer: number, first: number, last: number, text = 'request'): void {
   const state = log.openProducer(producerId(producer), encoded(producer));
   const eventCount = last - first + 1;
-  const head = { receivedUnixMs: 1.7e12, firstSequence: first, lastSequence: last, eventCount, lossCount: 0, rejections: [] };
+  const head = {
+    receivedUnixMs: 1.7e12,
+    firstSequence: first,
+    lastSequence: last,
+    eventCount,
+    lossCount: 0,
+    rejections: [],
+  };
   log.append(state, head, Buffer.from(`${text} ${producer}:${first}-${last}`));
 }
 
@@ -98,7 +109,10 @@ test('a segment is sealed when it has enough events, and its file never changes 
   const copies = sealed.map(({ id }) => Buffer.from(storage.files.get(`${id}.wal`)?.bytes as Buffer));
   append(log, 1, 33, 33);
   await log.synced();
-  assert.deepEqual(sealed.map(({ id }) => reading(storage, id).eventCount), [8, 8, 8, 8]);
+  assert.deepEqual(
+    sealed.map(({ id }) => reading(storage, id).eventCount),
+    [8, 8, 8, 8],
+  );
   for (const [index, { id }] of sealed.entries()) {
     assert.deepEqual(storage.files.get(`${id}.wal`)?.bytes, copies[index]);
     assert.equal(reading(storage, id).sealed, true);
@@ -111,7 +125,10 @@ test('a request larger than a segment gets a segment of its own', async () => {
   append(log, 1, 2, 2);
   await log.synced();
   await log.sealNow();
-  assert.deepEqual(sealed.map(({ id }) => reading(storage, id).requests.length), [1, 1]);
+  assert.deepEqual(
+    sealed.map(({ id }) => reading(storage, id).requests.length),
+    [1, 1],
+  );
 });
 
 test('durable sequences are carried from segment to segment, also when older ones are gone', async () => {
@@ -147,6 +164,21 @@ test('a torn tail is dropped and what was acknowledged before it stays', async (
   }
 });
 
+test('a second crash before a torn segment is committed leaves it whole and sealed', async () => {
+  const { log, storage } = await open(new MemoryStorage());
+  append(log, 1, 1, 2);
+  await log.synced();
+  const name = [...storage.files.keys()][0] as string;
+  const torn = storage.kill();
+  const file = torn.files.get(name) as { bytes: Buffer };
+  file.bytes = Buffer.concat([file.bytes, Buffer.from('half a frame')]);
+  const once = await open(torn);
+  const twice = await open(once.storage.crash());
+  assert.deepEqual(contents(twice.storage), ['1:1-2']);
+  assert.equal(reading(twice.storage, name.slice(0, -4)).sealed, true);
+  assert.equal(reading(twice.storage, name.slice(0, -4)).unreadBytes, 0);
+});
+
 test('recovery syncs what an earlier process only wrote, before it counts', async () => {
   const { log, storage } = await open(new MemoryStorage());
   append(log, 1, 1, 1);
@@ -160,7 +192,10 @@ test('recovery syncs what an earlier process only wrote, before it counts', asyn
   const after = await open(killed);
   const durable = after.log.openProducer(producerId(1), encoded(1)).durable;
   const lost = after.storage.crash();
-  assert.equal(readSegment(lost.files.get(name)?.bytes as Buffer, name.slice(0, -4)).requests.at(-1)?.lastSequence, durable);
+  assert.equal(
+    readSegment(lost.files.get(name)?.bytes as Buffer, name.slice(0, -4)).requests.at(-1)?.lastSequence,
+    durable,
+  );
 });
 
 test('after a failed sync nothing of it is acknowledged, nothing of it stays, and the log goes on', async () => {
@@ -252,7 +287,10 @@ test('stop hands on what is there and a restart finds it', async () => {
   assert.equal(rig.log.admission(1).kind, 'stopped');
   await rig.log.close();
   const after = await open(rig.storage.crash());
-  assert.deepEqual(after.sealed.map(({ id }) => id), rig.sealed.map(({ id }) => id));
+  assert.deepEqual(
+    after.sealed.map(({ id }) => id),
+    rig.sealed.map(({ id }) => id),
+  );
 });
 
 /** Random appends, seals, releases, failures, kills and power losses against a model. */
@@ -313,7 +351,10 @@ test('model: whatever happens, what was acknowledged is there once and nothing r
         assert.equal(first, next, `seed ${seed}: producer ${producer} has a hole or a double at ${next}`);
         next = last + 1;
       }
-      assert.ok(next - 1 >= (acknowledged.get(producer) ?? 0), `seed ${seed}: acknowledged events of ${producer} are gone`);
+      assert.ok(
+        next - 1 >= (acknowledged.get(producer) ?? 0),
+        `seed ${seed}: acknowledged events of ${producer} are gone`,
+      );
     }
   }
 });

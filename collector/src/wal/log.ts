@@ -24,8 +24,6 @@ export interface SealedSegment {
   readonly bytes: number;
   /** Found on disk at start, not written by this process: it may have been committed before. */
   readonly recovered: boolean;
-  /** Whether the seal must be there; a recovered youngest segment may be torn. */
-  readonly sealed: boolean;
 }
 
 /** Whether the log takes a request now. */
@@ -129,7 +127,9 @@ export class WriteAheadLog {
     const { segments, emptySegmentIds, unreadableSegmentIds } = recovery;
     this.#logTimeBaseMs = recovery.durable.logTimeMs - monotonic();
     this.#states.restore(recovery.durable.entries);
-    const youngest = [...segments.map(({ id }) => id), ...emptySegmentIds, ...unreadableSegmentIds].sort().at(-1);
+    const youngest = [...segments.map(({ id }) => id), ...emptySegmentIds, ...unreadableSegmentIds]
+      .sort()
+      .at(-1);
     this.#ids = this.#options.makeIds(youngest);
     await this.#openSegment();
     for (const id of emptySegmentIds) await storage.remove(segmentFileName(id));
@@ -327,8 +327,12 @@ export class WriteAheadLog {
     clearTimeout(this.#sealTimer);
     this.#sealTimer = undefined;
     this.#countSealed(segment.id, segment.bytes);
-    this.#options.onSealed({ id: segment.id, bytes: segment.bytes, recovered: false, sealed: true });
-    await segment.close().catch((err: unknown) => this.#options.log.warn({ err, segment: segment.id }, 'closing a sealed segment failed'));
+    this.#options.onSealed({ id: segment.id, bytes: segment.bytes, recovered: false });
+    await segment
+      .close()
+      .catch((err: unknown) =>
+        this.#options.log.warn({ err, segment: segment.id }, 'closing a sealed segment failed'),
+      );
     await this.#openSegment();
   }
 

@@ -1,17 +1,26 @@
 /**
- * Reads what an earlier process left behind.
+ * Reads what an earlier process left behind, and finishes it.
  *
  * Invariants:
  * 1. Nothing that is read here counts before it is synced: the process that wrote it may have died
  *    between its write and its fsync, and what only the page cache holds can still be lost.
- * 2. The youngest segment that was opened in full holds all durable sequences: those at its start,
+ * 2. A torn tail was never acknowledged: it is cut off, and its segment sealed, before a younger one is
+ *    opened. So every segment but the open one ends with its seal, and one that does not is damaged.
+ * 3. The youngest segment that was opened in full holds all durable sequences: those at its start,
  *    and those of its own requests. Older segments need not be read for them.
  */
-import type { DurableEntry, DurableSnapshot } from './frame.js';
+import {
+  type DurableEntry,
+  type DurableSnapshot,
+  encodeFrameHeader,
+  encodeSealPayload,
+  frameSeed,
+  frameType,
+} from './frame.js';
 import type { LogNotices, SealedSegment } from './log.js';
 import { segmentFileName, segmentIdsOf } from './segment-name.js';
 import { readSegment, type SegmentReading } from './segment-reader.js';
-import type { LogStorage } from './storage.js';
+import type { LogStorage, SegmentFile } from './storage.js';
 
 export interface Recovery {
   readonly durable: DurableSnapshot;
@@ -37,7 +46,7 @@ export async function recoverLog(storage: LogStorage, log: LogNotices): Promise<
     if (foundDurable) {
       // Sealed before the younger one was opened, so it is whole; it is read when it is committed.
       const bytes = await storage.sizeBytes(segmentFileName(id));
-      segments.unshift({ id, bytes, recovered: true, sealed: true });
+      segments.unshift({ id, bytes, recovered: true });
       continue;
     }
     const bytes = await storage.read(segmentFileName(id));
@@ -47,7 +56,10 @@ export async function recoverLog(storage: LogStorage, log: LogNotices): Promise<
       durable = durableAfter(reading);
     }
     if (!reading.opened && bytes.length > 0) {
-      log.warn({ segment: id, bytes: bytes.length }, 'a segment has no sound first frames; it is set aside unread');
+      log.warn(
+        { segment: id, bytes: bytes.length },
+        'a segment has no sound first frames; it is set aside unread',
+      );
       unreadableSegmentIds.unshift(id);
       continue;
     }
@@ -57,10 +69,38 @@ export async function recoverLog(storage: LogStorage, log: LogNotices): Promise<
         'the last segment ends in bytes that were never acknowledged; they are ignored',
       );
     }
-    if (reading.requests.length === 0) emptySegmentIds.unshift(id);
-    else segments.unshift({ id, bytes: bytes.length, recovered: true, sealed: reading.sealed });
+    if (reading.requests.length === 0) {
+      emptySegmentIds.unshift(id);
+      continue;
+    }
+    const size = reading.sealed ? bytes.length : await sealTorn(storage, id, reading);
+    segments.unshift({ id, bytes: size, recovered: true });
   }
   return { durable, segments, emptySegmentIds, unreadableSegmentIds };
+}
+
+/** Cuts the torn tail off and adds the seal. A crash in between leaves a torn tail again. */
+async function sealTorn(storage: LogStorage, id: string, reading: SegmentReading): Promise<number> {
+  const payload = encodeSealPayload(reading.requests.length, reading.eventCount);
+  const frame = Buffer.concat([encodeFrameHeader(frameType.seal, frameSeed(id), [payload]), payload]);
+  const file = await storage.reopen(segmentFileName(id));
+  try {
+    await file.truncate(reading.soundBytes);
+    await writeAll(file, frame, reading.soundBytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return reading.soundBytes + frame.length;
+}
+
+async function writeAll(file: SegmentFile, bytes: Buffer, start: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const written = await file.write([bytes.subarray(done)], start + done);
+    if (written <= 0) throw new Error('a write of the seal wrote nothing');
+    done += written;
+  }
 }
 
 /** The durable sequences at a segment's end. */

@@ -6,7 +6,14 @@
  * 2. What is returned for the same bytes is always the same, so a batch cannot change between tries.
  */
 import type { Producer, RequestRecord, SegmentContents } from '../record.js';
-import { type DurableSnapshot, decodeDurablePayload, frameSeed, frameType, isSegmentPayload, readFrame } from './frame.js';
+import {
+  type DurableSnapshot,
+  decodeDurablePayload,
+  frameSeed,
+  frameType,
+  isSegmentPayload,
+  readFrame,
+} from './frame.js';
 import { decodeRequest } from './request-payload.js';
 
 export interface SegmentReading {

@@ -93,7 +93,8 @@ export class SegmentWriter {
     this.#pendingBytes = 0;
     while (left > 0) {
       const written = await this.#file.write(buffers, position);
-      if (written <= 0) throw new Error(`a write to segment ${this.id} wrote nothing; ${left} bytes are left`);
+      if (written <= 0)
+        throw new Error(`a write to segment ${this.id} wrote nothing; ${left} bytes are left`);
       position += written;
       left -= written;
       if (left > 0) buffers = dropBytes(buffers, written);

@@ -14,6 +14,8 @@ export interface LogStorage {
   sizeBytes(name: string): Promise<number>;
   /** Creates a file that must not exist yet. */
   create(name: string): Promise<SegmentFile>;
+  /** Opens a file of an earlier process, to cut its torn tail and seal it. */
+  reopen(name: string): Promise<SegmentFile>;
   /** The whole file, into `scratch` if it is large enough. */
   read(name: string, scratch?: Buffer): Promise<Buffer>;
   /** Makes a file's content durable that an earlier process may have left in the page cache. */
@@ -52,6 +54,10 @@ export class DirectoryStorage implements LogStorage {
   async create(name: string): Promise<SegmentFile> {
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
     return new HandleFile(await open(join(this.directory, name), flags, 0o640));
+  }
+
+  async reopen(name: string): Promise<SegmentFile> {
+    return new HandleFile(await open(join(this.directory, name), 'r+'));
   }
 
   async read(name: string, scratch?: Buffer): Promise<Buffer> {

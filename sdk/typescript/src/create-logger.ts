@@ -4,7 +4,7 @@ import { Diagnostics } from './diagnostics.js';
 import { encodeProducer } from './encode/producer.js';
 import { type Logger, SluiceLogger } from './logger.js';
 import { type LoggerOptions, resolveOptions } from './options.js';
-import { watchExit } from './process-exit.js';
+import { isProcessEnding, watchExit } from './process-exit.js';
 import { GrpcTransport } from './transport/grpc-transport.js';
 import { uuid7, uuidText } from './uuid7.js';
 import { sdkName, sdkVersion } from './version.js';
@@ -31,6 +31,7 @@ export function createLogger(options?: LoggerOptions): Logger {
     clock,
     transport: new GrpcTransport(settings.endpoint),
     diagnostics,
+    isEnding: isProcessEnding,
   });
   watchExit(logger);
   return logger;

@@ -12,6 +12,7 @@ export interface DeliverySettings {
   readonly callAgeMs: number;
   readonly callBytes: number;
   readonly ackTimeoutMs: number;
+  readonly exitTimeoutMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
 }
@@ -66,6 +67,7 @@ export class Delivery {
   readonly #clock: Clock;
   readonly #diagnostics: Diagnostics;
   readonly #random: () => number;
+  readonly #isEnding: () => boolean;
 
   #open: OpenCall | undefined;
   /** Index in `buffer.frozen` of the next request for the open call. */
@@ -92,6 +94,8 @@ export class Delivery {
     clock: Clock;
     diagnostics: Diagnostics;
     random?: () => number;
+    /** Whether nothing but open calls keeps the process alive. */
+    isEnding?: () => boolean;
   }) {
     this.#settings = parts.settings;
     this.#buffer = parts.buffer;
@@ -99,6 +103,7 @@ export class Delivery {
     this.#clock = parts.clock;
     this.#diagnostics = parts.diagnostics;
     this.#random = parts.random ?? Math.random;
+    this.#isEnding = parts.isEnding ?? (() => false);
   }
 
   /** Something new is in the open draft; called from within a log call, so it only sets a timer. */
@@ -274,18 +279,35 @@ export class Delivery {
   /** A collector that hangs is one that neither takes bytes nor answers for a while. */
   #watchProgress(open: OpenCall): void {
     this.#clearTimer('progress');
-    const { ackTimeoutMs } = this.#settings;
-    this.#progressTimer = this.#clock.setTimer(() => {
-      if (this.#open !== open) return;
+    const { ackTimeoutMs, exitTimeoutMs } = this.#settings;
+    const sinceMs = this.#clock.monotonicMs();
+    const checkMs = Math.min(ackTimeoutMs, exitTimeoutMs);
+    let isLate = false;
+    const check = (): void => {
       // Between two requests an open call is quiet by right; it is the half-close that is late then.
-      if (!open.isHalfClosed && open.outstanding === 0) return;
-      this.#endCall();
-      open.call.cancel();
-      // Whatever hangs, a new connection is the way around it.
-      this.#transport.disconnect();
-      const message = `no progress for ${ackTimeoutMs} ms (ackTimeoutMs)`;
-      this.#onFailed({ code: grpcStatus.DEADLINE_EXCEEDED, message });
-    }, ackTimeoutMs);
+      if (this.#open !== open || (!open.isHalfClosed && open.outstanding === 0)) return;
+      const waitedMs = this.#clock.monotonicMs() - sinceMs;
+      if (waitedMs < ackTimeoutMs && !this.#isEnding()) {
+        this.#progressTimer = this.#clock.setTimer(check, Math.min(checkMs, ackTimeoutMs - waitedMs));
+      } else if (!isLate) {
+        // A job that computed all the while lets its timers run before its sockets are read, and the answer may
+        // lie there. So it gets a turn more.
+        isLate = true;
+        this.#progressTimer = this.#clock.setTimer(check, Math.min(internalLimits.lateGraceMs, ackTimeoutMs));
+      } else {
+        this.#giveUp(open, waitedMs);
+      }
+    };
+    this.#progressTimer = this.#clock.setTimer(check, checkMs);
+  }
+
+  #giveUp(open: OpenCall, waitedMs: number): void {
+    this.#endCall();
+    open.call.cancel();
+    // Whatever hangs, a new connection is the way around it.
+    this.#transport.disconnect();
+    const message = `no progress for ${Math.round(waitedMs)} ms (ackTimeoutMs is ${this.#settings.ackTimeoutMs})`;
+    this.#onFailed({ code: grpcStatus.DEADLINE_EXCEEDED, message });
   }
 
   #onEnded(open: OpenCall, outcome: CallOutcome): void {
@@ -307,7 +329,9 @@ export class Delivery {
     this.counts.duplicates += response.duplicates;
     this.counts.rejected += response.rejected;
     if (response.rejection !== undefined) {
-      this.#diagnostics.report('rejected', () => `the collector at ${this.#settings.endpoint} rejected ${response.rejection}`,
+      this.#diagnostics.report(
+        'rejected',
+        () => `the collector at ${this.#settings.endpoint} rejected ${response.rejection}`,
       );
     }
     const hasReleased = this.#buffer.release(response.durableSequence);

@@ -55,6 +55,8 @@ export const internalLimits = {
   outstandingWrites: 2,
   /** A single request that fails this often with RESOURCE_EXHAUSTED and no delay is given up. */
   exhaustedAttempts: 5,
+  /** What a call that is given up gets in addition, so that an answer that has arrived is read. */
+  lateGraceMs: 100,
   /** A delay that a collector asks for is believed up to here. */
   retryDelayMaxMs: 60_000,
   /** From this failure in a row on, it is said that the collector does not answer. */

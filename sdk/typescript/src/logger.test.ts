@@ -10,7 +10,19 @@ test('no argument makes a log call throw, and each uses up one number', async ()
   const { logger, clock, model } = testLogger({});
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
-  const odd: unknown[] = [undefined, null, 5, 'text', Symbol('s'), () => 1, {}, [], proxy, 5n, new Error('e')];
+  const odd: unknown[] = [
+    undefined,
+    null,
+    5,
+    'text',
+    Symbol('s'),
+    () => 1,
+    {},
+    [],
+    proxy,
+    5n,
+    new Error('e'),
+  ];
   for (const name of odd) {
     for (const fields of odd) {
       for (const options of odd) {
@@ -67,7 +79,8 @@ test('a full buffer drops the newcomer if nothing lesser can go, and else the ne
     options: { bufferBytes: 64 * kib, requestBytes: 8 * kib },
     faults: { breaksBefore: () => model.messages === 0 && clock.nowMs < 1_700_000_010_000 },
   });
-  const log = (id: number, severity: number) => logger.event('e', { id, text: 'x'.repeat(1000) }, { severity });
+  const log = (id: number, severity: number) =>
+    logger.event('e', { id, text: 'x'.repeat(1000) }, { severity });
   for (let id = 0; id < 60; id++) log(id, id % 2 === 0 ? 5 : 9);
   const { buffer_full: before } = logger.stats().dropped;
   log(100, 5);
@@ -79,10 +92,15 @@ test('a full buffer drops the newcomer if nothing lesser can go, and else the ne
   void logger.flush({ timeoutMs: 60_000 });
   await clock.advance(60_000);
   const ids = model.events().map(({ metrics }) => metrics?.['id'] ?? -1);
-  for (let id = 1; id < 60; id += 2) assert.ok(ids.includes(id), `${id} had a higher severity than what was dropped`);
+  for (let id = 1; id < 60; id += 2)
+    assert.ok(ids.includes(id), `${id} had a higher severity than what was dropped`);
   for (let id = 200; id < 220; id++) assert.ok(ids.includes(id), `${id} came last and was the highest`);
   const debug = ids.filter((id) => id < 60 && id % 2 === 0);
-  assert.deepEqual(debug, Array.from({ length: debug.length }, (_, index) => index * 2), 'the oldest were kept');
+  assert.deepEqual(
+    debug,
+    Array.from({ length: debug.length }, (_, index) => index * 2),
+    'the oldest were kept',
+  );
   assert.ok(diagnostics.some((line) => line.startsWith('buffer_full')));
 });
 
@@ -205,5 +223,8 @@ test('flush and close never reject and give up at their deadlines', async () => 
   assert.deepEqual(await closed, { acknowledged: false, pending: 1 });
   assert.equal(logger.stats().dropped.closed, 1);
   assert.equal(clock.timers, 0);
-  assert.deepEqual(await logger.flush({ timeoutMs: 'soon' as unknown as number }), { acknowledged: false, pending: 0 });
+  assert.deepEqual(await logger.flush({ timeoutMs: 'soon' as unknown as number }), {
+    acknowledged: false,
+    pending: 0,
+  });
 });

@@ -108,6 +108,7 @@ export class SluiceLogger implements Logger, Exiting {
     transport: Transport;
     diagnostics: Diagnostics;
     random?: () => number;
+    isEnding?: () => boolean;
   }) {
     const { settings, clock, diagnostics, transport, producer } = parts;
     this.producerId = parts.producerId;
@@ -123,6 +124,7 @@ export class SluiceLogger implements Logger, Exiting {
       clock,
       diagnostics,
       ...(parts.random && { random: parts.random }),
+      ...(parts.isEnding && { isEnding: parts.isEnding }),
     });
   }
 
@@ -198,7 +200,10 @@ export class SluiceLogger implements Logger, Exiting {
       else this.#encode(name, level, body, fields, options);
     } catch (error) {
       this.#drop('encoding');
-      this.#diagnostics.report('encoding', () => `an event could not be encoded and is lost: ${describe(error)}`);
+      this.#diagnostics.report(
+        'encoding',
+        () => `an event could not be encoded and is lost: ${describe(error)}`,
+      );
     }
   }
 
@@ -261,13 +266,15 @@ export class SluiceLogger implements Logger, Exiting {
         error === undefined ? 'faster than it is sent' : `and the collector does not take it: ${error}`;
       this.#diagnostics.report(
         'buffer_full',
-        () => `events are dropped: ${this.#buffer.bufferedBytes} of ${this.#settings.bufferBytes} bytes are logged ` +
+        () =>
+          `events are dropped: ${this.#buffer.bufferedBytes} of ${this.#settings.bufferBytes} bytes are logged ` +
           `(bufferBytes) ${because}`,
       );
     } else if (reason === 'too_large') {
       this.#diagnostics.report(
         'too_large',
-        () => `an event is larger than ${wireLimits.eventBytes} bytes and lost; log large data elsewhere and its place here`,
+        () =>
+          `an event is larger than ${wireLimits.eventBytes} bytes and lost; log large data elsewhere and its place here`,
       );
     }
   }
@@ -275,7 +282,8 @@ export class SluiceLogger implements Logger, Exiting {
   #reportField(name: string | undefined): void {
     this.#diagnostics.report(
       'encoding',
-      () => `event ${JSON.stringify(String(name ?? 'log').slice(0, 100))} has a field, a name or an option that cannot be ` +
+      () =>
+        `event ${JSON.stringify(String(name ?? 'log').slice(0, 100))} has a field, a name or an option that cannot be ` +
         'encoded or breaks a limit; it was left out or cut, and is counted in stats().fieldErrors',
     );
   }
@@ -302,7 +310,8 @@ export class SluiceLogger implements Logger, Exiting {
     const error = this.#delivery.counts.lastError;
     this.#diagnostics.report(
       'undelivered',
-      () => `${this.#buffer.bufferedEvents} events of run ${this.run} were not acknowledged when ${when}` +
+      () =>
+        `${this.#buffer.bufferedEvents} events of run ${this.run} were not acknowledged when ${when}` +
         (error === undefined ? '' : `; last error: ${error}`),
     );
   }

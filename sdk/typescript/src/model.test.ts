@@ -75,7 +75,8 @@ for (const seed of seeds) {
     const stats = logger.stats();
     assertBalanced(stats);
     assert.equal(fates.size, stats.logged);
-    for (let sequence = 1; sequence <= stats.logged; sequence++) assert.ok(fates.has(sequence), `no ${sequence}`);
+    for (let sequence = 1; sequence <= stats.logged; sequence++)
+      assert.ok(fates.has(sequence), `no ${sequence}`);
     const lost: Record<string, number> = {};
     for (const fate of fates.values()) {
       if ('loss' in fate) lost[fate.loss] = (lost[fate.loss] ?? 0) + 1;

@@ -30,7 +30,13 @@ test('an option wins over the environment', () => {
 });
 
 test('what is wrong is ignored with a warning that names it, its value and what is allowed', () => {
-  const settings = resolve({ rank: -1, project: 5, bufferBytes: '64', endpoint: 'not an endpoint', labels: { a: {} } });
+  const settings = resolve({
+    rank: -1,
+    project: 5,
+    bufferBytes: '64',
+    endpoint: 'not an endpoint',
+    labels: { a: {} },
+  });
   assert.equal(settings.rank, 0);
   assert.equal(settings.project, 'default');
   assert.equal(settings.bufferBytes, numberOptions.bufferBytes.default);
@@ -53,7 +59,16 @@ test('nothing that is given in place of options throws', () => {
       throw new Error('no');
     },
   };
-  for (const options of [null, 5, 'text', hostile, { labels }, { labels: 5 }, { onDiagnostic: 5 }, Symbol('s')]) {
+  for (const options of [
+    null,
+    5,
+    'text',
+    hostile,
+    { labels },
+    { labels: 5 },
+    { onDiagnostic: 5 },
+    Symbol('s'),
+  ]) {
     assert.equal(resolve(options).run, 'new-run');
   }
   const { proxy, revoke } = Proxy.revocable({}, {});
@@ -79,7 +94,16 @@ test('endpoints are read in every usual form', () => {
   assert.equal(target('[::1]:4317'), '[::1]:4317');
   assert.equal(target('unix:/run/sluice.sock'), 'unix:/run/sluice.sock');
   assert.deepEqual(parseEndpoint('https://logs.example:443'), { target: 'logs.example:443', tls: true });
-  for (const wrong of ['', '  ', 'a b', 'ftp://x:1', 'http://', 'host:99999', 'http://x/path', 'http://u:p@x']) {
+  for (const wrong of [
+    '',
+    '  ',
+    'a b',
+    'ftp://x:1',
+    'http://',
+    'host:99999',
+    'http://x/path',
+    'http://u:p@x',
+  ]) {
     assert.equal(parseEndpoint(wrong), undefined, wrong);
   }
 });

@@ -27,7 +27,11 @@ function runJob(endpoint: string, lines: string): Promise<Ended> {
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...output })));
 }
 
-async function serve(context: TestContext, model: CollectorModel, behaviour?: ServerBehaviour): Promise<string> {
+async function serve(
+  context: TestContext,
+  model: CollectorModel,
+  behaviour?: ServerBehaviour,
+): Promise<string> {
   const server = await startServer(model, behaviour);
   context.after(() => server.kill());
   return server.endpoint;
@@ -58,7 +62,10 @@ test('a job that works for a while and then ends delivers what came last', async
 test('a job that closes its logger ends at once', async (context) => {
   const model = new CollectorModel();
   const endpoint = await serve(context, model);
-  const { code, stdout } = await runJob(endpoint, `log.info('x'); console.log(JSON.stringify(await log.close()));`);
+  const { code, stdout } = await runJob(
+    endpoint,
+    `log.info('x'); console.log(JSON.stringify(await log.close()));`,
+  );
   assert.equal(code, 0);
   assert.deepEqual(JSON.parse(stdout), { acknowledged: true, pending: 0 });
   assert.equal(model.events().length, 1);
@@ -75,6 +82,19 @@ test('a job whose collector is down ends after the deadline and says what was le
 test('a job whose collector hangs ends too', async (context) => {
   const endpoint = await serve(context, new CollectorModel(), { hangs: true });
   const { code, stderr } = await runJob(endpoint, `log.info('a');`);
+  assert.equal(code, 0);
+  assert.match(stderr, /sluice: undelivered: 1 events/);
+});
+
+test('a job that ends while a call hangs does not wait for the call', async (context) => {
+  const model = new CollectorModel();
+  const endpoint = await serve(context, model, { hangs: true });
+  const { code, stderr } = await runJob(
+    endpoint,
+    `const patient = createLogger({ requestAgeMs: 0, ackTimeoutMs: 600_000, exitTimeoutMs: 300, callAgeMs: 50 });
+     patient.info('a');
+     await new Promise((done) => setTimeout(done, 500));`,
+  );
   assert.equal(code, 0);
   assert.match(stderr, /sluice: undelivered: 1 events/);
 });

@@ -32,3 +32,18 @@ export function watchExit(logger: Exiting): void {
 export function forgetExit(logger: Exiting): void {
   loggers.delete(logger);
 }
+
+/** What a process holds on to without having anything left to do: its standard streams. */
+const standing = new Set(['PipeWrap', 'TTYWrap']);
+
+/**
+ * Whether the process seems to live on for the loggers' open calls alone: gRPC holds a socket and a timer for
+ * each, and offers no way to let go of them. A guess, and only ever used to lose patience with a call that makes no
+ * progress, which costs sending it again.
+ */
+export function isProcessEnding(): boolean {
+  const held = process.getActiveResourcesInfo().filter((kind) => !standing.has(kind));
+  const sockets = held.filter((kind) => kind === 'TCPSocketWrap').length;
+  const timers = held.filter((kind) => kind === 'Timeout').length;
+  return sockets + timers === held.length && sockets <= loggers.size && timers <= loggers.size;
+}

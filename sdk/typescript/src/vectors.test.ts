@@ -17,7 +17,9 @@ interface Vector {
   readonly hex: string;
 }
 
-const vectors: Vector[] = JSON.parse(readFileSync(new URL('../../vectors/events.json', import.meta.url), 'utf8'));
+const vectors: Vector[] = JSON.parse(
+  readFileSync(new URL('../../vectors/events.json', import.meta.url), 'utf8'),
+);
 
 for (const vector of vectors) {
   test(`the golden vector holds: ${vector.title}`, () => {
@@ -25,7 +27,7 @@ for (const vector of vectors) {
       time: BigInt(vector.time),
       severity: vector.severity,
       body: vector.body,
-      step: valueOf(vector.step),
+      step: plainValue(vector.step),
       traceId: vector.trace_id,
       spanId: vector.span_id,
     });
@@ -51,10 +53,10 @@ test('the vectors mean what they say to the contract’s own decoder', () => {
 
 function fieldsOf(fields: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
   if (fields === undefined) return undefined;
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, valueOf(value)]));
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, plainValue(value)]));
 }
 
-function valueOf(value: unknown): unknown {
+function plainValue(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if ('$int' in value) return BigInt(String(value.$int));
   if ('$float' in value) return Number(value.$float);

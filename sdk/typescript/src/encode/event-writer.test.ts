@@ -88,7 +88,11 @@ test('an error in place of fields, or in a field, is told by its stack', () => {
 });
 
 test('lone surrogates become U+FFFD wherever they stand', () => {
-  const { decoded } = encodeOne('n\ud800', { 'k\udc00': 'v\ud800', long: `${'x'.repeat(100)}\ud800` }, { body: '\udfff' });
+  const { decoded } = encodeOne(
+    'n\ud800',
+    { 'k\udc00': 'v\ud800', long: `${'x'.repeat(100)}\ud800` },
+    { body: '\udfff' },
+  );
   assert.equal(decoded.name, 'n\ufffd');
   assert.equal(decoded.body, '\ufffd');
   assert.deepEqual(decoded.attributes, { 'k\ufffd': 'v\ufffd', long: `${'x'.repeat(100)}\ufffd` });
@@ -129,7 +133,10 @@ test('a time, step or id that is none is left out or replaced by now, and counte
     assert.equal(decoded.step, undefined);
     assert.equal(fieldErrors, 1);
   }
-  const { decoded, fieldErrors } = encodeOne('e', undefined, { traceId: 'z'.repeat(32), spanId: new Uint8Array(7) });
+  const { decoded, fieldErrors } = encodeOne('e', undefined, {
+    traceId: 'z'.repeat(32),
+    spanId: new Uint8Array(7),
+  });
   assert.equal(decoded.trace_id, undefined);
   assert.equal(decoded.span_id, undefined);
   assert.equal(fieldErrors, 2);
@@ -146,12 +153,20 @@ test('an event of more than 1 MiB is too large, whichever way it gets there', ()
   const writer = new EventWriter(new EventClock(new FakeClock()), 1024);
   const large = 'x'.repeat(1024 * 1024);
   const half = 'ü'.repeat(300_000);
-  for (const fields of [{ large }, { a: half, b: half }, { typed: new Float32Array(600_000) }, { a: [[new Uint8Array(600_000)]] }]) {
+  for (const fields of [
+    { large },
+    { a: half, b: half },
+    { typed: new Float32Array(600_000) },
+    { a: [[new Uint8Array(600_000)]] },
+  ]) {
     assert.equal(writer.write('e', 9, undefined, fields, undefined), 'too_large');
   }
   assert.equal(writer.write('e', 9, large, undefined, undefined), 'too_large');
   // And the writer is none the worse for it.
-  assert.equal(writer.write('e', 9, undefined, { fits: 'x'.repeat(1024 * 1024 - 100) }, undefined), 'written');
+  assert.equal(
+    writer.write('e', 9, undefined, { fits: 'x'.repeat(1024 * 1024 - 100) }, undefined),
+    'written',
+  );
 });
 
 test('whatever is written one behind the other is read back the same (seed 1)', () => {
@@ -159,13 +174,18 @@ test('whatever is written one behind the other is read back the same (seed 1)', 
   const writer = new EventWriter(new EventClock(new FakeClock()), 64);
   const alphabet = ['a', 'Z', '0', ' ', 'é', '日', '📈', '\0', '"'];
   const word = (max: number) =>
-    Array.from({ length: Math.floor(random() * max) }, () => alphabet[Math.floor(random() * alphabet.length)]).join('');
+    Array.from(
+      { length: Math.floor(random() * max) },
+      () => alphabet[Math.floor(random() * alphabet.length)],
+    ).join('');
   const expected: unknown[] = [];
   for (let index = 0; index < 500; index++) {
     const metrics: Record<string, number> = {};
     const attributes: Record<string, string> = {};
-    for (let field = random() * 8; field > 1; field--) metrics[`m${word(20)}`] = (random() - 0.5) * 10 ** (random() * 20 - 10);
-    for (let field = random() * 8; field > 1; field--) attributes[`a${word(20)}`] = word(random() < 0.1 ? 2000 : 40);
+    for (let field = random() * 8; field > 1; field--)
+      metrics[`m${word(20)}`] = (random() - 0.5) * 10 ** (random() * 20 - 10);
+    for (let field = random() * 8; field > 1; field--)
+      attributes[`a${word(20)}`] = word(random() < 0.1 ? 2000 : 40);
     const name = `n${word(30)}`;
     const body = `b${word(100)}`;
     const step = Math.floor((random() - 0.5) * 2 ** 40);
@@ -174,7 +194,13 @@ test('whatever is written one behind the other is read back the same (seed 1)', 
     expected.push({ name, body, step: String(step), metrics, attributes });
   }
   const events = decodeRequest(writer.bytes.subarray(0, writer.committed)).events ?? [];
-  const seen = events.map(({ name, body, step, metrics = {}, attributes = {} }) => ({ name, body, step, metrics, attributes }));
+  const seen = events.map(({ name, body, step, metrics = {}, attributes = {} }) => ({
+    name,
+    body,
+    step,
+    metrics,
+    attributes,
+  }));
   assert.deepEqual(seen, expected);
 });
 

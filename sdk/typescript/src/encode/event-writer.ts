@@ -271,7 +271,7 @@ export class EventWriter {
 
   /** So that the caller's objects do not live on here. */
   #forgetWaiting(): void {
-    this.#waitingValues.fill(undefined, 0, this.#waiting);
+    for (let index = 0; index < this.#waiting; index++) this.#waitingValues[index] = undefined;
     this.#waiting = 0;
   }
 

@@ -1,0 +1,38 @@
+/** The collector in a process of its own. SLUICE_… variables set its limits, as they do for `sluice collector`. */
+import { Collector } from '@sluice/collector/collector.js';
+import { environmentLayer, makeConfig } from '@sluice/collector/config.js';
+import { openLog } from '@sluice/collector/process-log.js';
+import { ownUsage } from '../measure/usage.js';
+import type { CollectorCalls } from './protocol.js';
+import { serve } from './serve.js';
+
+let collector: Collector | undefined;
+
+function started(): Collector {
+  if (collector === undefined) throw new Error('start comes first');
+  return collector;
+}
+
+const calls: CollectorCalls = {
+  async start({ dataDir, storeUrl }) {
+    const config = makeConfig({ logLevel: 'warn' }, environmentLayer(process.env), {
+      grpc: { address: '127.0.0.1:0' },
+      data: { directory: dataDir },
+      store: { url: storeUrl },
+    });
+    collector = new Collector(config, openLog(config.logLevel), (error) => {
+      console.error('collector: broken', error);
+      process.exit(1);
+    });
+    const port = await collector.start();
+    return { endpoint: `127.0.0.1:${port}` };
+  },
+  async counters() {
+    return { ...started().counters };
+  },
+  usage: async () => ownUsage(),
+  async stop() {
+    await collector?.stop();
+  },
+};
+serve(calls);

@@ -1,0 +1,51 @@
+/** The result for people, on stderr. */
+import type { IngestResult } from './ingest-result.js';
+
+export function ingestTable(result: IngestResult): string {
+  const { cpu_us_per_event: cpu, collector_threads_cpu_us_per_event: threads } = result;
+  const total = cpu.sdk + cpu.collector + cpu.store;
+  const rows: [string, string, string][] = [
+    ['events stored and visible to SQL', grouped(result.events_per_second), 'events/s'],
+    ['events acknowledged (fsynced)', grouped(result.acknowledged_events_per_second), 'events/s'],
+    ['CPU: SDK', cpu.sdk.toFixed(2), 'µs/event'],
+    ['  of it making the events', result.generator_cpu_us_per_event.toFixed(2), 'µs/event'],
+    ['CPU: collector', cpu.collector.toFixed(2), 'µs/event'],
+  ];
+  if (threads !== null) {
+    rows.push(
+      ['  of it receiving (main thread)', threads.main.toFixed(2), 'µs/event'],
+      ['  of it encoding (worker thread)', threads.worker.toFixed(2), 'µs/event'],
+      ['  of it other threads', threads.rest.toFixed(2), 'µs/event'],
+    );
+  }
+  rows.push(
+    ['CPU: store, merges included', cpu.store.toFixed(2), 'µs/event'],
+    ['CPU: all', total.toFixed(2), 'µs/event'],
+    ['CPU: floor (the engine alone)', result.floor_cpu_us_per_event.toFixed(2), 'µs/event'],
+    ['ratio, all to floor', result.ratio.toFixed(2), ''],
+    ['rows merged, run', result.merged_rows_per_event.run.toFixed(2), 'an event'],
+    ['rows merged, floor', result.merged_rows_per_event.floor.toFixed(2), 'an event'],
+    ['peak memory: SDK', result.sdk_rss_peak_mib.toFixed(0), 'MiB'],
+    ['peak memory: collector', result.collector_rss_peak_mib.toFixed(0), 'MiB'],
+    ['peak memory: store', result.store_rss_peak_mib.toFixed(0), 'MiB'],
+    ['batches', grouped(result.batches), ''],
+    ['stored', grouped(result.stored), `of ${grouped(result.events)}`],
+    ['duplicated', grouped(result.duplicated), ''],
+  );
+  return aligned(rows);
+}
+
+/** Labels to the left, numbers to the right, units behind them. */
+export function aligned(rows: readonly (readonly [label: string, value: string, unit: string])[]): string {
+  const labelWidth = Math.max(...rows.map(([label]) => label.length));
+  const valueWidth = Math.max(...rows.map(([, value]) => value.length));
+  return rows
+    .map(([label, value, unit]) =>
+      `${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)} ${unit}`.trimEnd(),
+    )
+    .join('\n');
+}
+
+function grouped(value: number): string {
+  return value.toLocaleString('en-US');
+}

@@ -1,0 +1,17 @@
+/** SQL over HTTP, for what the bench itself wants to know. */
+
+export async function sql(url: string, statement: string): Promise<string> {
+  const response = await fetch(url, { method: 'POST', body: statement });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${text.trim().slice(0, 500)} in: ${statement.slice(0, 200)}`);
+  return text;
+}
+
+/** The single row of an answer in TabSeparated, as numbers. */
+export function numbersOf(answer: string): number[] {
+  return answer.trimEnd().split('\t').map(Number);
+}
+
+/** Rows that merges have written since the engine started. */
+export const mergedRowsQuery =
+  "SELECT sum(value) FROM system.events WHERE event = 'MergedRows' FORMAT TabSeparated";

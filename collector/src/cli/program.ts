@@ -1,0 +1,170 @@
+/** All subcommands, their flags and their help. What a subcommand does is loaded only when it runs. */
+import { readFileSync } from 'node:fs';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { exitCodeHelp, exitCodes } from './exit-codes.js';
+import { reportFailure } from './failure.js';
+import {
+  type ConfigFlags,
+  collectParameter,
+  configOption,
+  databaseOption,
+  dataOption,
+  grpcOption,
+  jsonOption,
+  portOption,
+  storeOption,
+} from './flags.js';
+import type { RunsFlags } from './runs.js';
+import type { SqlFlags } from './sql.js';
+import type { StoreFlags } from './store.js';
+
+export async function runProgram(argv: readonly string[]): Promise<void> {
+  const program = describeProgram();
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Help that was asked for is no error; commander has printed its message.
+      process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+      return;
+    }
+    // A service that failed to start may still hold timers and sockets.
+    process.exit(reportFailure(error));
+  }
+}
+
+export function describeProgram(): Command {
+  const program = new Command('sluice')
+    .description('The event log for fleets of machine-learning jobs: gRPC in, ClickHouse out, exactly once.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'sluice: ')) })
+    .showHelpAfterError('(--help shows what is allowed)');
+
+  program
+    .command('up')
+    .description('start the collector with its embedded store: all you need on one machine')
+    .addOption(dataOption())
+    .addOption(grpcOption())
+    .addOption(portOption('--store-port'))
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples([
+        'sluice up',
+        'sluice up --data /var/lib/sluice --grpc 0.0.0.0:4317 --store-port 8123',
+        'sluice up --data /tmp/try --grpc 127.0.0.1:0 --store-port 0 --json',
+      ]),
+    )
+    .action(async ({ storePort, ...flags }: ConfigFlags & { storePort?: number }) => {
+      const { up } = await import('./up.js');
+      await up({ ...flags, ...(storePort !== undefined && { port: storePort }) });
+    });
+
+  program
+    .command('collector')
+    .description('start the collector alone, writing to any ClickHouse')
+    .addOption(configOption())
+    .addOption(dataOption())
+    .addOption(grpcOption())
+    .addOption(storeOption())
+    .addOption(databaseOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples([
+        'sluice collector --store http://clickhouse:8123 --database events',
+        'sluice collector --config /etc/sluice.yaml',
+        'SLUICE_WAL_DISK_BYTES=107374182400 sluice collector',
+      ]),
+    )
+    .action(async (flags: ConfigFlags) => (await import('./collector.js')).collector(flags));
+
+  program
+    .command('store')
+    .description("start the embedded store alone; it speaks ClickHouse's HTTP protocol")
+    .addOption(dataOption())
+    .addOption(portOption('--port'))
+    .addOption(new Option('--host <H>', 'the address to listen on (default: 127.0.0.1)'))
+    .addOption(configOption())
+    .addOption(jsonOption())
+    .addOption(new Option('--supervised').hideHelp())
+    .addHelpText(
+      'after',
+      examples([
+        'sluice store',
+        'sluice store --data /var/lib/sluice --port 8123',
+        "curl http://127.0.0.1:8123 --data 'SELECT version()'",
+      ]),
+    )
+    .action(async (flags: StoreFlags) => (await import('./store.js')).store(flags));
+
+  program
+    .command('migrate')
+    .description('create or update the tables; `up` and `collector` do so at their start')
+    .addOption(storeOption())
+    .addOption(databaseOption())
+    .addHelpText(
+      'after',
+      examples(['sluice migrate', 'sluice migrate --store http://clickhouse:8123 --database events']),
+    )
+    .action(async (flags: ConfigFlags) => (await import('./migrate.js')).migrate(flags));
+
+  program
+    .command('sql')
+    .description('run one SQL statement: a table on a terminal, tab-separated rows in a pipe')
+    .addArgument(new Argument('<statement>', 'the SQL, or - to read it from standard input'))
+    .addOption(storeOption())
+    .addOption(databaseOption())
+    .addOption(
+      new Option(
+        '--format <F>',
+        'any ClickHouse format, passed on byte for byte: JSONEachRow, CSVWithNames, Parquet, …',
+      ),
+    )
+    .addOption(
+      new Option('--param <name=value>', 'the value of {name:Type} in the SQL; may be repeated')
+        .argParser(collectParameter)
+        .default({}, 'none'),
+    )
+    .addHelpText(
+      'after',
+      examples([
+        'sluice sql "SELECT name, count() FROM events GROUP BY name"',
+        'sluice sql "SELECT step, metrics[\'loss\'] FROM events WHERE run_id = {run:String}" --param run=my-run --format CSVWithNames',
+        'sluice sql "SELECT * FROM events" --format Parquet > events.parquet',
+        'sluice sql - < report.sql',
+      ]),
+    )
+    .action(async (statement: string, flags: SqlFlags) => (await import('./sql.js')).sql(statement, flags));
+
+  program
+    .command('runs')
+    .description('list the runs, the newest last')
+    .addOption(new Option('--project <P>', 'only the runs of this project'))
+    .addOption(storeOption())
+    .addOption(databaseOption())
+    .addHelpText('after', examples(['sluice runs', 'sluice runs --project training-logs']))
+    .action(async (flags: RunsFlags) => (await import('./runs.js')).runs(flags));
+
+  program.addHelpText(
+    'after',
+    `${examples(['sluice up', 'sluice runs', 'sluice sql "SELECT * FROM events ORDER BY time DESC LIMIT 5"'])}
+Settings come from a file (--config), over it from SLUICE_… variables, over them from flags.
+
+${exitCodeHelp}`,
+  );
+  return program;
+}
+
+function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line.startsWith('sluice') ? `npx ${line}` : line.replace(' sluice ', ' npx sluice ')}\n`).join('')}`;
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { environmentLayer, makeConfig, variableNames } from './config.js';
+import { messageLimits, walLimits } from './limits.js';
+
+test('without anything said, every limit is the one in limits.ts', () => {
+  const config = makeConfig();
+  assert.deepEqual(config.wal, walLimits);
+  assert.deepEqual(config.message, messageLimits);
+  assert.equal(config.grpc.address, '127.0.0.1:4317');
+});
+
+test('later layers win key by key', () => {
+  const config = makeConfig(
+    { wal: { segmentAgeMs: 5, segmentEvents: 7 } },
+    environmentLayer({ SLUICE_WAL_SEGMENT_AGE_MS: '6' }),
+    { wal: { segmentBytes: 8 } },
+  );
+  assert.equal(config.wal.segmentAgeMs, 6);
+  assert.equal(config.wal.segmentEvents, 7);
+  assert.equal(config.wal.segmentBytes, 8);
+});
+
+test('an unknown key is named with the nearest known one', () => {
+  assert.throws(
+    () => makeConfig({ wal: { segmentAgeMS: 5 } }),
+    /unknown configuration key wal\.segmentAgeMS; the nearest known one is wal\.segmentAgeMs/,
+  );
+  assert.throws(
+    () => makeConfig({ stor: {} }),
+    /unknown configuration key stor; the nearest known one is store/,
+  );
+});
+
+test('a wrong value is named with what it is', () => {
+  assert.throws(() => makeConfig({ wal: { segmentAgeMs: -1 } }), /wal\.segmentAgeMs is -1/);
+  assert.throws(() => makeConfig({ store: { url: 'localhost' } }), /store\.url is "localhost"/);
+  assert.throws(
+    () => makeConfig({ grpc: { address: '4317' } }),
+    /grpc\.address is "4317": must be HOST:PORT/,
+  );
+});
+
+test("the variables of the SDKs are not the collector's", () => {
+  assert.deepEqual(environmentLayer({ SLUICE_ENDPOINT: 'x', SLUICE_PROJECT: 'p', SLUICE_RUN: 'r' }), {});
+  assert.ok(variableNames().has('SLUICE_STORE_URL'));
+  assert.ok(variableNames().has('SLUICE_DATA_DIRECTORY'));
+});

@@ -1,0 +1,20 @@
+// Measures: npm run bench -- ingest. Builds what the bench needs, then runs it with the arguments given.
+import './setup.mjs';
+import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { root } from './root.mjs';
+
+// A process of its own, because build.mjs takes its arguments from the command line, as this does.
+const build = spawnSync(process.execPath, [join(root, 'scripts', 'build.mjs'), 'bench'], {
+  cwd: root,
+  stdio: ['ignore', 'inherit', 'inherit'],
+});
+if (build.status !== 0) process.exit(build.status ?? 1);
+
+const bench = spawn(process.execPath, [join(root, 'bench', 'dist', 'main.js'), ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
+// The bench ends its processes and removes its files first; Ctrl-C reaches it without our help.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => bench.kill('SIGTERM'));
+bench.on('exit', (code) => process.exit(code ?? 1));
