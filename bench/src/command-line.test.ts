@@ -5,7 +5,7 @@ import { parseCommand } from './command-line.js';
 test('a question alone has its defaults', () => {
   assert.deepEqual(parseCommand(['ingest']), {
     question: 'ingest',
-    events: 2_000_000,
+    events: 8_000_000,
     producers: 1,
     jsonFile: undefined,
     profileDirectory: undefined,

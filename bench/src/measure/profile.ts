@@ -28,8 +28,8 @@ export interface ProfileSummary {
   readonly functions: readonly HotFunction[];
 }
 
-/** Not work: the thread waits. */
-const waiting = new Set(['(idle)', '(program)', '(root)']);
+/** Not work: the thread waits. "(program)" is work, that of native code such as the socket's. */
+const waiting = new Set(['(idle)', '(root)']);
 
 export function summarize(profile: Profile): ProfileSummary {
   const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));

@@ -32,7 +32,9 @@ export function ingestTable(result: IngestResult): string {
     ['stored', grouped(result.stored), `of ${grouped(result.events)}`],
     ['duplicated', grouped(result.duplicated), ''],
   );
-  return aligned(rows);
+  const table = aligned(rows);
+  if (result.merged_rows_per_event.floor > 0) return table;
+  return `${table}\nNothing was merged in so few batches: store and floor are without merges. Give more --events.`;
 }
 
 /** Labels to the left, numbers to the right, units behind them. */

@@ -61,11 +61,11 @@ async function* expand(
   );
   void outcome.then(() => pipe.finish());
   try {
-    yield* pipe.reader as AsyncIterable<Buffer>;
+    yield* chunksOf(pipe.reader);
     const ended = await outcome;
     if (!ended.ok) throw ended.exception;
   } finally {
-    pipe.reader.destroy();
+    pipe.discard();
     await outcome;
     pipe.release();
     await connection.close();

@@ -10,6 +10,7 @@
 import { pipeline } from 'node:stream';
 import { promisify } from 'node:util';
 import { createGzip, gzip } from 'node:zlib';
+import { chunksOf } from './body.js';
 import type { Outcome } from './engine.js';
 import { Exception, exception, exceptionCodes } from './exceptions.js';
 import type { Execution } from './execution.js';
@@ -30,10 +31,9 @@ const gzipFromBytes = 1024;
 const gzipLevel = 3;
 
 /** Ends the statement when the client goes; resolves when nothing is left to end. */
-function killOnAbort(execution: Execution, outcome: Promise<Outcome>, also: () => void): void {
+function killOnAbort(execution: Execution, outcome: Promise<Outcome>): void {
   const { signal, running, mark } = execution;
   const onAbort = (): void => {
-    also();
     void running.kill(mark, outcome);
   };
   if (signal.aborted) onAbort();
@@ -48,7 +48,7 @@ export async function runSmall(execution: Execution, statement: SmallStatement):
       ? killSql(received.text, statement)
       : received.text.toString('utf8', 0, statement.end);
   const running = connection.run(execution.prelude + sql, request.defaultFormat);
-  if (statement.kind === 'show') killOnAbort(execution, running, () => {});
+  if (statement.kind === 'show') killOnAbort(execution, running);
   const outcome = await running;
   if (outcome.ok) await sendBytes(execution, outcome, 'format' in statement ? statement.format : undefined);
   else sendException(response, identity, outcome.exception);
@@ -78,7 +78,7 @@ async function sendBytes(
 }
 
 export async function runSelect(execution: Execution, statement: SelectStatement): Promise<void> {
-  const { request, received, connection, pipes, response, identity, limits } = execution;
+  const { request, received, connection, pipes, response, identity, limits, signal } = execution;
   const { text } = received;
   const format = statement.format ?? request.defaultFormat;
   // Blocks that are rewritten on the way are compressed here, anything else by the engine.
@@ -92,8 +92,8 @@ export async function runSelect(execution: Execution, statement: SelectStatement
     format,
   );
   void running.then(() => pipe.finish());
-  killOnAbort(execution, running, () => pipe.reader.destroy());
-  let chunks = pipe.reader as AsyncIterable<Buffer>;
+  killOnAbort(execution, running);
+  let chunks = chunksOf(pipe.reader);
   if (revise) chunks = reviseNative(chunks);
   // An error before the compression reaches whoever iterates behind it.
   if (revise && encoding === 'gzip') chunks = pipeline(chunks, createGzip({ level: gzipLevel }), () => {});
@@ -103,6 +103,7 @@ export async function runSelect(execution: Execution, statement: SelectStatement
   let failure: Exception | undefined;
   try {
     for await (const chunk of chunks) {
+      if (signal.aborted) throw signal.reason;
       if (streamed !== undefined) {
         await streamed.write(chunk);
         continue;
@@ -117,7 +118,8 @@ export async function runSelect(execution: Execution, statement: SelectStatement
     // Either the result cannot be told to this client, or the client is gone: its statement ends.
     if (error instanceof Exception) failure = error;
     else response.destroy();
-    pipe.reader.destroy();
+    pipe.discard();
+    if (failure !== undefined) void execution.running.kill(execution.mark, running);
   }
   const outcome = await running;
   pipe.release();
@@ -139,7 +141,7 @@ export async function runSelect(execution: Execution, statement: SelectStatement
   // The engine parsed a statement with an output clause in it and would quote that; asked for the
   // client's own words it says the same of those.
   const again = connection.run(execution.prelude + text.toString('utf8', 0, statement.end), format);
-  killOnAbort(execution, again, () => {});
+  killOnAbort(execution, again);
   const original = await again;
   if (original.ok) await sendBytes(execution, original, format);
   else sendException(response, identity, original.exception);

@@ -6,7 +6,9 @@
  * 1. The pipe is opened for reading before the statement starts, and this process holds a writer of
  *    its own until the statement has ended: the end of the pipe is the end of the result.
  * 2. A pipe serves one statement at a time and is used again by the next.
- * 3. Closing the reader early ends the statement at its next write.
+ * 3. The reader is open until the statement has ended: the engine opens the pipe when it comes to it,
+ *    and with nobody at the other end it would wait there, out of reach of KILL QUERY. What nobody
+ *    wants any more is read and thrown away.
  */
 import { execFile } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
@@ -21,6 +23,8 @@ export interface ResultPipe {
   readonly reader: Socket;
   /** To be called when the statement has ended; the reader then comes to its end. */
   finish(): void;
+  /** Reads what is left and throws it away. */
+  discard(): void;
   /** Gives the pipe back; only after the statement has ended. */
   release(): void;
 }
@@ -68,6 +72,9 @@ export class ResultPipes {
       path,
       reader,
       finish,
+      discard: () => {
+        reader.resume();
+      },
       release: () => {
         if (released) return;
         released = true;

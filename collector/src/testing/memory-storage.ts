@@ -17,6 +17,8 @@ export class MemoryStorage implements LogStorage {
   readonly aside = new Map<string, Buffer>();
   /** Returns an error to refuse an operation; a number lets a write take only so many bytes. */
   fail: (operation: StorageOperation, name: string) => Error | number | undefined = () => undefined;
+  /** While set, syncs wait for it, as on a slow disk. */
+  gate: Promise<void> | undefined;
   readonly operations: string[] = [];
 
   /** The folder after a power loss: unsynced content and unsynced names are gone. */
@@ -90,6 +92,7 @@ export class MemoryStorage implements LogStorage {
         return part.length;
       },
       sync: async () => {
+        await this.gate;
         this.#check('sync', name);
         file.synced = Buffer.from(file.bytes);
       },

@@ -34,12 +34,16 @@ test('numbers become metrics and everything else attributes', () => {
   assert.equal(fieldErrors, 0);
 });
 
-test('integers that a double cannot hold are attributes in decimal', () => {
-  const { decoded } = encodeOne('e', { edge: 2 ** 53, beyond: 2 ** 53 + 2, far: -1e21, big: -(2n ** 64n) });
-  assert.deepEqual(decoded.metrics, { edge: 2 ** 53 });
+test('integers that a double cannot hold are attributes in decimal, and every number is a metric', () => {
+  const { decoded } = encodeOne('e', {
+    edge: 2n ** 53n,
+    beyond: 2n ** 53n + 1n,
+    diverged: -1e21,
+    big: -(2n ** 64n),
+  });
+  assert.deepEqual(decoded.metrics, { edge: 2 ** 53, diverged: -1e21 });
   assert.deepEqual(decoded.attributes, {
-    beyond: '9007199254740994',
-    far: '-1000000000000000000000',
+    beyond: '9007199254740993',
     big: '-18446744073709551616',
   });
 });

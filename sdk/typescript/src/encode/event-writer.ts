@@ -38,7 +38,7 @@ const headBytes = 512;
 const keyBytes = wireLimits.keyBytes + 32;
 /** Up to here a loop over the characters is faster than a call into the engine (60 ns). */
 const shortText = 24;
-/** The largest number that is a metric wherever it comes from: beyond, integers lose digits. */
+/** The largest bigint that is a metric: beyond, a double loses digits. */
 const maxMetric = 2 ** 53;
 const maxTimeMs = 2 ** 63 / 1e6;
 
@@ -235,9 +235,8 @@ export class EventWriter {
       return;
     }
     if (typeof value === 'number') {
-      if ((value <= maxMetric && value >= -maxMetric) || !Number.isFinite(value))
-        this.#writeMetric(key, value);
-      else this.#wait(key, value);
+      // A number is a double already, so a metric holds all of it, a loss that diverges to 1e20 included.
+      this.#writeMetric(key, value);
     } else if (typeof value === 'bigint' && value <= maxMetric && value >= -maxMetric) {
       this.#writeMetric(key, Number(value));
     } else if (value !== undefined && value !== null) {

@@ -29,9 +29,6 @@ export function attributeText(value: unknown): AttributeText {
       return value;
     case 'boolean':
       return value ? 'true' : 'false';
-    case 'number':
-      // Beyond 2^53 every double is a whole number; BigInt prints all its digits.
-      return Number.isFinite(value) ? BigInt(value).toString() : String(value);
     case 'bigint':
       return value.toString();
     case 'undefined':
