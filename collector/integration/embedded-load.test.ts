@@ -90,6 +90,20 @@ test('a client that goes away ends its query, also while the result is sent', as
   }
 });
 
+test('clients that go away at any moment leave nothing behind', async () => {
+  const leaving = Array.from({ length: 120 }, (_, i) =>
+    fetch(store.url, {
+      method: 'POST',
+      body: i % 2 === 0 ? 'SELECT number FROM numbers(3000000)' : 'SELECT 1',
+      signal: AbortSignal.timeout(1 + (i % 40)),
+    })
+      .then((response) => response.arrayBuffer())
+      .catch(() => {}),
+  );
+  await Promise.all(leaving);
+  while ((await store.sql('SELECT count() FROM system.processes').catch(() => '')) !== '1\n');
+});
+
 test('a client that takes nothing ends its query too', async () => {
   const socket = connect(store.port, '127.0.0.1');
   await once(socket, 'connect');

@@ -3,7 +3,7 @@
  * Its messages stand in commit-thread.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Committer } from './commit.js';
+import { type CommitOutcome, Committer } from './commit.js';
 import type { FromWorker, ToWorker, WorkerSetup } from './commit-thread.js';
 import { eventsColumns } from './encode/encode-segment.js';
 import { openLog } from './process-log.js';
@@ -57,10 +57,33 @@ async function runLane(): Promise<void> {
       });
       continue;
     }
-    const outcome = await committer.commit(segment);
+    const outcome = await commitOrKeep(committer, segment);
     if (outcome.kind === 'stopped') return;
     post({ kind: 'outcome', segmentId: segment.id, outcome });
   }
+}
+
+/**
+ * A file that cannot be read now is tried again. One that breaks our own code is kept aside with an
+ * error: ending the process instead would break it again at every start, and hold up all the others.
+ */
+async function commitOrKeep(committer: Committer, segment: SealedSegment): Promise<CommitOutcome> {
+  let delayMs = setup.limits.retryInitialMs;
+  while (!stop.signal.aborted) {
+    try {
+      return await committer.commit(segment);
+    } catch (error) {
+      const isSystemError = error instanceof Error && 'syscall' in error;
+      if (!isSystemError) {
+        log.error({ err: error, segment: segment.id }, 'a segment cannot be encoded');
+        return { kind: 'set_aside', reason: `it cannot be encoded: ${String(error)}` };
+      }
+      log.warn({ err: error, segment: segment.id }, 'a segment cannot be read; trying again');
+      await sleep(delayMs, stop.signal);
+      delayMs = Math.min(delayMs * 2, setup.limits.retryMaxMs);
+    }
+  }
+  return { kind: 'stopped' };
 }
 
 /** Without its tables nothing can be inserted: tries until they are there, or the process stops. */

@@ -1,6 +1,7 @@
 /** `sluice sql`: one statement; a table on a terminal, plain rows in a pipe, any format on demand. */
-import { once } from 'node:events';
+
 import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import type { ConfigFlags } from './flags.js';
 import { settingsOf } from './settings.js';
 import { queryStore } from './store-query.js';
@@ -21,12 +22,6 @@ const tableSettings = {
 export async function sql(statement: string, flags: SqlFlags): Promise<void> {
   const { url, database } = settingsOf(flags).store;
   const asTable = flags.format === undefined && process.stdout.isTTY;
-  let closed = false;
-  // A reader that has enough, such as head, is no error.
-  process.stdout.on('error', () => {
-    closed = true;
-  });
-  let lastByte: number | undefined;
   const answer = queryStore({
     url,
     database,
@@ -35,13 +30,20 @@ export async function sql(statement: string, flags: SqlFlags): Promise<void> {
     ...(flags.param && { parameters: flags.param }),
     ...(asTable && { settings: tableSettings }),
   });
-  for await (const chunk of answer) {
-    if (chunk.length === 0) continue;
-    lastByte = chunk.at(-1);
-    if (closed) break;
-    // A reader that goes away while we wait would never drain.
-    if (!process.stdout.write(chunk))
-      await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]).catch(() => {});
+  try {
+    await pipeline(asTable ? withLineEnd(answer) : answer, process.stdout, { end: false });
+  } catch (error) {
+    // A reader that has enough, such as head, is no error.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   }
-  if (process.stdout.isTTY && lastByte !== undefined && lastByte !== 0x0a) process.stdout.write('\n');
+}
+
+/** So that the shell's prompt stands on a line of its own, whatever the statement's own format is. */
+async function* withLineEnd(answer: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let lastByte: number | undefined;
+  for await (const chunk of answer) {
+    lastByte = chunk.at(-1) ?? lastByte;
+    yield chunk;
+  }
+  if (lastByte !== undefined && lastByte !== 0x0a) yield Buffer.from('\n');
 }

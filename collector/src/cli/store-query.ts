@@ -2,7 +2,6 @@
  * One statement sent to a store, its answer as a stream of bytes. An answer that breaks off with an
  * exception ends in that exception, not in a short result.
  */
-import type { Readable } from 'node:stream';
 import { Agent, request } from 'undici';
 import { SluiceError } from '../errors.js';
 import { CommandFailure } from './failure.js';
@@ -73,12 +72,26 @@ function refusal(url: string, status: number, headers: Record<string, unknown>, 
 }
 
 /** Holds back the last bytes until it is known that they are not an exception. */
-async function* withoutException(body: Readable, tag: string | undefined): AsyncGenerator<Buffer> {
-  let held: Buffer[] = [];
+export async function* withoutException(
+  body: AsyncIterable<Buffer>,
+  tag: string | undefined,
+): AsyncGenerator<Buffer> {
+  const held: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    held.push(chunk);
-    bytes += chunk.length;
+  let broken: { readonly error: unknown } | undefined;
+  const chunks = body[Symbol.asyncIterator]();
+  for (;;) {
+    let next: IteratorResult<Buffer>;
+    try {
+      next = await chunks.next();
+    } catch (error) {
+      // An answer with an exception has no proper end: the connection is closed behind it.
+      broken = { error };
+      break;
+    }
+    if (next.done === true) break;
+    held.push(next.value);
+    bytes += next.value.length;
     while (held.length > 1 && bytes - (held[0] as Buffer).length >= tailBytes) {
       const first = held.shift() as Buffer;
       bytes -= first.length;
@@ -86,16 +99,14 @@ async function* withoutException(body: Readable, tag: string | undefined): Async
     }
   }
   const tail = Buffer.concat(held);
-  held = [];
-  const marker = tag === undefined ? '\n__exception__\r\n' : `__exception__\r\n${tag}\r\n`;
-  const at = tail.indexOf(marker);
-  if (at === -1) {
-    yield tail;
-    return;
+  const marker = tag === undefined ? '\r\n__exception__\r\n' : `\r\n__exception__\r\n${tag}\r\n`;
+  const at = tail.lastIndexOf(marker);
+  yield at === -1 ? tail : tail.subarray(0, at);
+  if (at !== -1) {
+    const text = tail.subarray(at + marker.length).toString('utf8');
+    throw new CommandFailure(text.replace(/\r?\n?\d+ \w+\r\n__exception__\r\n$/, '').trim());
   }
-  yield tail.subarray(0, at);
-  const text = tail.subarray(at + marker.length).toString('utf8');
-  throw new CommandFailure(text.replace(/\r\n\d+ \w+\r\n__exception__\r\n$/, '').trim());
+  if (broken !== undefined) throw broken.error;
 }
 
 /** Values of parameters travel in the TabSeparated format. */
