@@ -42,6 +42,8 @@ export interface InsertNotices {
 /** Deduplication and durability, said outright: their defaults moved between ClickHouse's releases. */
 const insertSettings = {
   async_insert: 0,
+  // Native matches columns by name; one that the table lacks must be an error, not a silent loss.
+  input_format_skip_unknown_fields: 0,
   insert_deduplicate: 1,
   deduplicate_blocks_in_dependent_materialized_views: 1,
   throw_on_max_partitions_per_insert_block: 1,

@@ -163,6 +163,7 @@ export class WriteAheadLog {
    */
   append(state: ProducerState, head: RequestHead, request: Buffer): void {
     state.appended = head.lastSequence;
+    this.#states.keep(state, this.#logTimeMs());
     this.#queue.push({ state, head, request });
     this.#queueBytes += request.length + frameOverheadBytes;
     this.#appendedTickets++;
@@ -303,8 +304,11 @@ export class WriteAheadLog {
       const sameDay = utcDay(uuidTimeMs(current.id)) === utcDay(this.#options.now());
       if (current.requestCount > 0 || sameDay || uuidTimeMs(current.id) > this.#options.now()) return current;
       await this.#openSegment();
-      await current.close();
-      await this.#options.storage.remove(segmentFileName(current.id));
+      await this.#tolerate(current.close(), 'closing an empty segment failed');
+      await this.#tolerate(
+        this.#options.storage.remove(segmentFileName(current.id)),
+        'an empty segment could not be removed',
+      );
     } else {
       await this.#openSegment();
     }
@@ -328,11 +332,7 @@ export class WriteAheadLog {
     this.#sealTimer = undefined;
     this.#countSealed(segment.id, segment.bytes);
     this.#options.onSealed({ id: segment.id, bytes: segment.bytes, recovered: false });
-    await segment
-      .close()
-      .catch((err: unknown) =>
-        this.#options.log.warn({ err, segment: segment.id }, 'closing a sealed segment failed'),
-      );
+    await this.#tolerate(segment.close(), 'closing a sealed segment failed');
     await this.#openSegment();
   }
 
@@ -347,7 +347,7 @@ export class WriteAheadLog {
     });
     const later = this.#later;
     this.#later = [];
-    for (const remove of later) await remove();
+    for (const remove of later) await this.#tolerate(remove(), 'a committed segment could not be removed');
   }
 
   /** Refuses all that waits, cuts the failed write off, and goes on once the disk lets it. */
@@ -393,6 +393,11 @@ export class WriteAheadLog {
     const wake = this.#wakeRoom;
     this.#wakeRoom = [];
     for (const resolve of wake) resolve();
+  }
+
+  /** For what may fail without harm: the next start tidies up. */
+  async #tolerate(work: Promise<void>, message: string): Promise<void> {
+    await work.catch((err: unknown) => this.#options.log.warn({ err }, message));
   }
 
   #logTimeMs(): number {

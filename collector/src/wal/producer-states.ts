@@ -63,6 +63,12 @@ export class ProducerStates {
     return state;
   }
 
+  /** Marks a producer as in use; one that was forgotten while a call held it is known again. */
+  keep(state: ProducerState, logTimeMs: number): void {
+    state.lastSeenMs = logTimeMs;
+    if (!this.#states.has(state.key)) this.#states.set(state.key, state);
+  }
+
   restore(entries: Iterable<DurableEntry>): void {
     const ordered = [...entries].sort((a, b) => a.lastSeenMs - b.lastSeenMs);
     for (const { key, sequence, lastSeenMs } of ordered) {
