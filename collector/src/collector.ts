@@ -57,7 +57,14 @@ export class Collector {
     try {
       await this.#checkStore();
       this.#commit = new CommitThread({
-        setup: { walDirectory, store: storeAddress(config), limits: config.store, logLevel: config.logLevel },
+        setup: {
+          walDirectory,
+          store: storeAddress(config),
+          limits: config.store,
+          segmentEvents: config.wal.segmentEvents,
+          segmentBytes: config.wal.segmentBytes,
+          logLevel: config.logLevel,
+        },
         onOutcome: (segmentId, outcome) => void this.#settle(segmentId, outcome),
         onCrash: this.#onCrash,
       });

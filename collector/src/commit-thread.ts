@@ -10,6 +10,9 @@ export interface WorkerSetup {
   readonly walDirectory: string;
   readonly store: StoreAddress;
   readonly limits: StoreLimits;
+  /** Size of a full segment, to make room for. */
+  readonly segmentEvents: number;
+  readonly segmentBytes: number;
   readonly logLevel: string;
 }
 

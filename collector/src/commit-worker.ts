@@ -5,8 +5,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type CommitOutcome, Committer } from './commit.js';
 import type { FromWorker, ToWorker, WorkerSetup } from './commit-thread.js';
-import { eventsColumns } from './encode/encode-segment.js';
+import { eventsColumns, SegmentEncoder } from './encode/encode-segment.js';
+import { SegmentIndex } from './encode/segment-index.js';
 import { openLog } from './process-log.js';
+import { SegmentSource } from './segment-source.js';
 import { BatchInserter, sleep } from './store/batch-inserter.js';
 import { ClickHouse } from './store/clickhouse.js';
 import { prepareSchema } from './store/schema.js';
@@ -20,7 +22,8 @@ const log = openLog(setup.logLevel).child({ stage: 'store' });
 const stop = new AbortController();
 const clickhouse = new ClickHouse(setup.store, setup.limits);
 const inserter = new BatchInserter(clickhouse, setup.limits, log, stop.signal);
-const storage = new DirectoryStorage(setup.walDirectory);
+const source = new SegmentSource(new DirectoryStorage(setup.walDirectory), setup.segmentBytes);
+const index = new SegmentIndex(setup.segmentEvents);
 const knownProducers = new Set<string>();
 const queue: SealedSegment[] = [];
 let wake: (() => void) | undefined;
@@ -43,7 +46,8 @@ function wakeAll(): void {
 
 /** One lane commits one segment after the other; a few lanes overlap encoding and inserting. */
 async function runLane(): Promise<void> {
-  const committer = new Committer({ storage, inserter, log, knownProducers });
+  const encoder = new SegmentEncoder(index, setup.segmentEvents);
+  const committer = new Committer({ source, encoder, inserter, log, knownProducers });
   while (!stop.signal.aborted) {
     const segment = queue.shift();
     if (segment === undefined) {

@@ -44,13 +44,20 @@ export const eventsColumns = [
   ['batch_id', 'LowCardinality(String)'],
 ] as const;
 
-/** Encodes one segment at a time; keep one for each segment that is on its way. */
+/**
+ * Encodes one segment at a time; keep one for each segment that is on its way. The index is needed
+ * only while a segment is encoded, so encoders of one thread may share it.
+ */
 export class SegmentEncoder {
-  readonly #index = new SegmentIndex();
+  readonly #index: SegmentIndex;
   readonly #columns = new EventColumns();
   readonly #constants = new ConstantColumns();
 
-  constructor() {
+  /** @param expectedEvents room to begin with; it costs memory only as far as segments fill it */
+  constructor(index = new SegmentIndex(), expectedEvents = 0) {
+    this.#index = index;
+    this.#columns.reset(expectedEvents);
+    this.#constants.allocate(expectedEvents);
     if (endianness() !== 'LE') {
       throw new Error('Sluice needs a little-endian host: the Native format is written from typed arrays');
     }
@@ -179,7 +186,7 @@ class ConstantColumns {
   receivedDate = new Uint16Array(0);
 
   fill(segment: SegmentContents, requestOfRow: Uint32Array, rows: number): void {
-    if (rows > this.rank.length) this.#allocate(rows);
+    if (rows > this.rank.length) this.allocate(rows);
     for (const name of textNames) this.texts[name].dictionary.clear();
     this.receivedDate.fill(Math.floor(uuidTimeMs(segment.id) / 86_400_000), 0, rows);
     const batch = this.texts.batch_id.dictionary.idOfText(segment.id);
@@ -216,7 +223,7 @@ class ConstantColumns {
     }
   }
 
-  #allocate(rows: number): void {
+  allocate(rows: number): void {
     for (const name of textNames) this.texts[name].indexes = new Uint32Array(rows);
     this.rank = new Uint32Array(rows);
     this.attempt = new Uint16Array(rows);

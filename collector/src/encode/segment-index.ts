@@ -40,6 +40,11 @@ export class SegmentIndex {
   #groups: Group[] = [];
   #nameId = 0;
 
+  /** @param expectedEvents room to begin with; it costs memory only as far as segments fill it */
+  constructor(expectedEvents = 0) {
+    this.#reset(expectedEvents);
+  }
+
   build(segment: SegmentContents): void {
     this.#reset(segment.eventCount);
     /** By producer, then by name. */
