@@ -29,12 +29,13 @@ const roots = [
   'config',
   'main',
   'process-log',
+  'segment-source',
   'cli',
 ];
 
 const roomOf = (path) => {
   const [first] = relative(source, path).split('/');
-  return first.replace(/\.(js|ts)$/, '');
+  return first.replace(/(\.test)?\.(js|ts)$/, '');
 };
 
 const problems = [];

@@ -20,9 +20,13 @@ export type PartialConfig = Readonly<Record<string, unknown>>;
 
 function spawnCollector(config: PartialConfig): ChildProcess {
   const script = fileURLToPath(new URL('./collector-child.js', import.meta.url));
-  return spawn(process.execPath, [script, JSON.stringify({ logLevel: process.env['SLUICE_TEST_LOG'] ?? 'fatal', ...config })], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return spawn(
+    process.execPath,
+    [script, JSON.stringify({ logLevel: process.env['SLUICE_TEST_LOG'] ?? 'fatal', ...config })],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {

@@ -15,7 +15,9 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const readme = readFileSync(`${root}README.md`, 'utf8');
 const blocks = (language: string): string[] =>
-  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, body]) => body as string);
+  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(
+    ([, body]) => body as string,
+  );
 
 let folder: string;
 let up: ChildProcess;
@@ -25,7 +27,17 @@ before(async () => {
   folder = await newDataDir();
   up = spawn(
     process.execPath,
-    [`${root}collector/bin/sluice.js`, 'up', '--data', folder, '--grpc', '127.0.0.1:0', '--store-port', '0', '--json'],
+    [
+      `${root}collector/bin/sluice.js`,
+      'up',
+      '--data',
+      folder,
+      '--grpc',
+      '127.0.0.1:0',
+      '--store-port',
+      '0',
+      '--json',
+    ],
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   for await (const line of createInterface({ input: up.stdout as NodeJS.ReadableStream })) {
@@ -44,11 +56,14 @@ after(async () => {
 });
 
 test('the README names the two commands, and every npm script that it names exists', () => {
-  const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+    scripts: Record<string, string>;
+  };
   assert.match(readme, /```sh\nnpm run demo\n```/);
   assert.match(readme, /```sh\nnpm test\n```/);
   const named = [...readme.matchAll(/npm run ([\w-]+)/g)].map(([, name]) => name as string);
-  for (const name of named) assert.ok(name in scripts, `npm run ${name} is in the README and not in package.json`);
+  for (const name of named)
+    assert.ok(name in scripts, `npm run ${name} is in the README and not in package.json`);
 });
 
 test('the example of the SDK runs as it stands, and the questions below it have answers', async () => {
@@ -61,7 +76,13 @@ test('the example of the SDK runs as it stands, and the questions below it have 
     rmSync(file);
   }
   await until(
-    async () => (await run('npx', ['sluice', 'sql', 'SELECT count() FROM events', '--format', 'TSV'], { env, cwd: root })).stdout,
+    async () =>
+      (
+        await run('npx', ['sluice', 'sql', 'SELECT count() FROM events', '--format', 'TSV'], {
+          env,
+          cwd: root,
+        })
+      ).stdout,
     (text) => text.trim() === '201',
   );
   const questions = blocks('sh')
@@ -70,10 +91,14 @@ test('the example of the SDK runs as it stands, and the questions below it have 
     .map((line) => line.replace('http://127.0.0.1:8123', storeUrl));
   assert.ok(questions.length >= 4);
   const answers: string[] = [];
-  for (const question of questions) answers.push((await run('bash', ['-c', question], { env, cwd: root })).stdout);
+  for (const question of questions)
+    answers.push((await run('bash', ['-c', question], { env, cwd: root })).stdout);
   assert.match(answers[0] as string, /speedrun-7/);
   const losses = (answers[1] as string).trim().split('\n').slice(-4);
-  assert.deepEqual(losses.map((line) => Number(line.split('\t')[0])), [50, 100, 150, 200]);
+  assert.deepEqual(
+    losses.map((line) => Number(line.split('\t')[0])),
+    [50, 100, 150, 200],
+  );
   assert.match(answers.at(-1) as string, /"name":"train\.step","count\(\)":"?200"?/);
 });
 
