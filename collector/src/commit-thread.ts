@@ -50,6 +50,8 @@ export class CommitThread {
     const worker = new Worker(new URL('./commit-worker.js', import.meta.url), {
       workerData: this.#setup,
       name: 'sluice-commit',
+      // The worker's data lies outside V8's heap; a young generation of the default size only costs memory.
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     this.#worker = worker;
     worker.on('message', (message: FromWorker) => {
