@@ -3,8 +3,7 @@
  *
  *     npx tsx examples/replay-training-logs.ts DIR [--endpoint HOST:PORT] [--project NAME]
  *
- * Numbers become metrics (training-log-line.ts says how), the line itself is kept in the attribute
- * `line`. Files are read faster than they are sent, so the reader waits for acknowledgments: nothing is
+ * Numbers become metrics (training-log-line.ts says how), the line itself is the event's body. Files are read faster than they are sent, so the reader waits for acknowledgments: nothing is
  * dropped, and memory stays bounded. Exits 1 if an event was not acknowledged.
  */
 import { readdirSync, statSync } from 'node:fs';
@@ -92,7 +91,8 @@ async function replay(path: string, to: { endpoint: string | undefined; project:
     if (text.trim() === '') continue;
     lines++;
     const { name, step, timeMs, metrics } = parseTrainingLogLine(text);
-    log.event(name, fieldsOf(text, cut, metrics), { step, time: timeMs });
+    const fields = cut > 0 ? { ...metrics, line_chars_cut: cut } : metrics;
+    log.event(name, fields, { step, time: timeMs, body: text });
     // stats() makes an object, so not after every event.
     if (lines % flushEvents === 0 || (lines % 100 === 0 && log.stats().bufferedBytes > flushBytes)) {
       showProgress(`${run}: ${lines} lines`);
@@ -111,12 +111,6 @@ async function replay(path: string, to: { endpoint: string | undefined; project:
     dropped: sum(Object.values(stats.dropped)),
     damaged: stats.rejected + stats.fieldErrors,
   };
-}
-
-/** The numbers, and the line itself under a key that none of them has. */
-function fieldsOf(text: string, cut: number, metrics: Readonly<Record<string, number | bigint>>): object {
-  const key = Object.hasOwn(metrics, 'line') ? 'line_text' : 'line';
-  return { ...metrics, [key]: text, ...(cut > 0 && { line_chars_cut: cut }) };
 }
 
 /** Waits until everything logged so far is on the collector's disk. */

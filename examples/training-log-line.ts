@@ -61,7 +61,7 @@ export function parseTrainingLogLine(line: string): TrainingLogLine {
     const isStep = step === undefined && stepKeys.has(key.toLowerCase());
     if (isStep && number !== undefined && /^\d{1,18}$/.test(number)) {
       step = BigInt(number);
-      if (total !== undefined) count += add(metrics, 'steps_total', parseNumber(total));
+      // The N of step:n/N has no name of its own in the file; the line keeps it.
       continue;
     }
     const unit = groups['unit'] ?? groups['farUnit'] ?? groups['specialUnit'];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { root } from './root.mjs';
 
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-const run = spawnSync(process.execPath, [tsc, '-b', ...process.argv.slice(2)], {
+const run = spawnSync(process.execPath, [tsc, '-b'], {
   cwd: root,
   stdio: 'inherit',
 });

@@ -91,8 +91,10 @@ function isAlive(holder: string): boolean {
 function startTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the command in parentheses, which may hold spaces; the start time is field 22.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    // The second field is the command in parentheses, which may hold spaces; the state is field 3, the
+    // start time field 22. A zombie is dead and holds nothing, whoever has yet to reap it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? 'dead' : (fields[19] ?? '');
   } catch {
     // No /proc: the process id alone has to do.
     return '';

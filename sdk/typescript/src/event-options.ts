@@ -15,6 +15,8 @@ export interface EventOptions {
   readonly time?: Date | number | bigint | undefined;
   /** A level, or a severity number from 1 to 24. Default: 9 (INFO), or the level of the method called. */
   readonly severity?: Severity | undefined;
+  /** Text for people. What a method of a level was given as its body stands. */
+  readonly body?: string | undefined;
   /** 32 hexadecimal digits, or 16 bytes. */
   readonly traceId?: string | Uint8Array | undefined;
   /** 16 hexadecimal digits, or 8 bytes. */

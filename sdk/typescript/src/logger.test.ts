@@ -56,6 +56,18 @@ test('a getter that logs does not spoil the event it is read for', async () => {
   assert.equal(logger.stats().dropped.encoding, 1);
 });
 
+test('an event has a body if its options say so, and a level keeps the one it was given', async () => {
+  const { logger, clock, model } = testLogger({});
+  logger.event('line', { loss: 1 }, { body: 'step:1 loss:1' });
+  logger.info('mine', {}, { body: 'other' });
+  void logger.flush();
+  await clock.advance(1000);
+  assert.deepEqual(
+    model.events().map(({ body }) => body),
+    ['step:1 loss:1', 'mine'],
+  );
+});
+
 test('the levels have OpenTelemetry’s numbers, and the option wins', async () => {
   const { logger, clock, model } = testLogger({});
   logger.debug('d');

@@ -229,7 +229,7 @@ export class SluiceLogger implements Logger, Exiting {
         this.#drop('buffer_full');
         return;
       }
-      if (this.#writer.write(name, severity, body, fields, given) === 'too_large') {
+      if (this.#writer.write(name, severity, body ?? given?.body, fields, given) === 'too_large') {
         this.#drop('too_large');
         return;
       }
