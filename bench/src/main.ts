@@ -25,7 +25,7 @@ async function answer(command: Command): Promise<IngestResult> {
     });
   }
   try {
-    return await Promise.race([ingest(command, run), run.expired]);
+    return await Promise.race([ingest(command, run), run.failed]);
   } finally {
     await run.close();
   }

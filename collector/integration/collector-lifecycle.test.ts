@@ -292,6 +292,27 @@ test('what ClickHouse refuses for good goes to quarantine with its reason, and t
   await collector.stop();
 });
 
+test('a block that is in the table although a view behind it throws is stored, not quarantined', async () => {
+  const collector = await startCollector(testConfig(folder, store.url));
+  await store.sql(
+    "CREATE MATERIALIZED VIEW broken ENGINE = MergeTree ORDER BY n AS SELECT throwIf(toString(name) = 'throw') AS n FROM events",
+  );
+  const client = new RawClient(collector.port);
+  await client.log([
+    { producer: { id: producerId(1) }, first_sequence: '1', events: [{ name: 'throw' }, { name: 'x' }] },
+  ]);
+  await until(
+    async () => segments().length,
+    (files) => files === 1,
+  );
+  const stored = await count();
+  const quarantined = Number(await store.sql('SELECT sum(events) FROM quarantine'));
+  assert.equal(stored + quarantined, 2, `${stored} stored and ${quarantined} quarantined`);
+  assert.equal(await store.sql('SELECT count() FROM sequence_gaps'), '0\n');
+  client.close();
+  await collector.stop();
+});
+
 test('a table that cannot be written is a reason not to start, and the column is named', async () => {
   await store.sql(
     'CREATE TABLE events (project LowCardinality(String), run_id LowCardinality(String), name String) ENGINE = MergeTree ORDER BY run_id',

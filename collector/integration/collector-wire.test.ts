@@ -193,6 +193,54 @@ test('losses that an SDK reports are rows with their range, and leave no gap', a
   assert.equal(await store.sql('SELECT count() FROM sequence_gaps'), '0\n');
 });
 
+test('a producer whose clock reads 1970 costs nobody an event, and its times are kept', async () => {
+  for (const nano of ['1', '1000000000', '1800000000000', '999999999999999999', '9223372036854775807']) {
+    const producer = { ...newProducer(), start_time_unix_nano: nano };
+    const outcome = await client.log([
+      {
+        producer,
+        first_sequence: '1',
+        events: [{ time_unix_nano: nano }],
+        losses: [{ first_sequence: '2', count: '1', reason: 'LOSS_REASON_CLOSED', time_unix_nano: nano }],
+      },
+    ]);
+    assert.equal(outcome.kind, 'ok');
+    const stored = await until(
+      () => store.sql(`SELECT toUnixTimestamp64Nano(time) FROM events WHERE run_id = '${producer.run_id}'`),
+      (text) => text !== '',
+    );
+    assert.equal(stored, `${nano}\n`);
+    assert.equal(
+      await store.sql(
+        `SELECT toUnixTimestamp64Nano(time) FROM losses WHERE run_id = '${producer.run_id}' UNION ALL SELECT toUnixTimestamp64Nano(start_time) FROM producers WHERE run_id = '${producer.run_id}'`,
+      ),
+      `${nano}\n${nano}\n`,
+    );
+  }
+});
+
+test('calls that store nothing do not make the log forget anyone', async () => {
+  const producer = newProducer();
+  const request = { producer, first_sequence: '1', events: events(1) };
+  await client.log([request]);
+  for (let call = 0; call < 200; call++) await client.logOnce({ producer: newProducer() });
+  const again = await client.log([request]);
+  assert.ok(again.kind === 'ok');
+  assert.equal(again.response.duplicates, '1');
+});
+
+test('a producer that is too large is refused', async () => {
+  const labels = Object.fromEntries(
+    Array.from({ length: 300 }, (_, index) => [`label-${index}`, 'x'.repeat(1000)]),
+  );
+  const outcome = await client.log([
+    { producer: { ...newProducer(), labels }, first_sequence: '1', events: events(1) },
+  ]);
+  assert.ok(outcome.kind === 'error');
+  assert.equal(outcome.code, status.INVALID_ARGUMENT);
+  assert.match(outcome.details, /the producer has \d+ bytes; at most 196608/);
+});
+
 test('a message over the limit is refused and the collector goes on', async () => {
   const producer = newProducer();
   const outcome = await client.log([

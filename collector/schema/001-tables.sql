@@ -34,6 +34,7 @@ SETTINGS non_replicated_deduplication_window = 1000,
     vertical_merge_algorithm_min_columns_to_activate = 1,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
+    ttl_only_drop_parts = 1,
     min_rows_to_fsync_after_merge = 1,
     min_compressed_bytes_to_fsync_after_merge = 1;
 
@@ -60,7 +61,8 @@ ENGINE = ReplacingMergeTree
 ORDER BY (project, run_id, producer_id)
 SETTINGS non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1;
+    fsync_part_directory = 1,
+    ttl_only_drop_parts = 1;
 
 -- The ledger: every sequence number that is not a row in events, with its reason.
 CREATE TABLE IF NOT EXISTS losses
@@ -83,7 +85,8 @@ PARTITION BY received_date
 ORDER BY (project, run_id, producer_id, first_sequence)
 SETTINGS non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1;
+    fsync_part_directory = 1,
+    ttl_only_drop_parts = 1;
 
 -- Requests that ClickHouse refused for good: kept whole, with the server's reason.
 CREATE TABLE IF NOT EXISTS quarantine
@@ -106,4 +109,5 @@ PARTITION BY received_date
 ORDER BY (project, run_id, producer_id, first_sequence)
 SETTINGS non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1;
+    fsync_part_directory = 1,
+    ttl_only_drop_parts = 1;

@@ -10,6 +10,7 @@ import { type EncodedBlock, eventsColumns, type SegmentEncoder } from './encode/
 import {
   jsonEachRow,
   type LedgerRow,
+  ledgerColumns,
   lossRows,
   producerRows,
   quarantinedLossRows,
@@ -79,7 +80,8 @@ export class Committer {
         receivedDate: receivedDate(sealed.id),
       });
       if (quarantined === 'stopped') return { kind: 'stopped' };
-      if (quarantined === 'yes') return { kind: 'committed', events: 0, losses: 0, foundCommitted: true };
+      if (quarantined === 'yes')
+        return this.#recordQuarantined(sealed, { code: 0, message: 'see quarantine' });
     }
     const prepared = await this.#source.read(sealed, (segment, damage) => this.#prepare(segment, damage));
     const outcome = await this.#store(sealed, prepared);
@@ -98,17 +100,22 @@ export class Committer {
   }
 
   async #store(sealed: SealedSegment, prepared: Prepared): Promise<CommitOutcome> {
-    const { block, losses } = prepared;
+    let refused: CommitOutcome | undefined;
     for (const [table, rows] of [
       ['producers', prepared.producers],
-      ['losses', losses],
+      ['losses', prepared.losses],
     ] as const) {
       const outcome = await this.#insertRows(table, sealed.id, sealed, rows);
       if (outcome.kind === 'stopped') return outcome;
-      if (outcome.kind === 'refused') return this.#refusedLedger(table, outcome);
+      // A row of the ledger that the store refuses must not cost anyone an event; the file is kept for it.
+      if (outcome.kind === 'refused') refused = this.#refusedLedger(table, outcome);
     }
     this.#remember(prepared.producerIds);
+    const events = await this.#storeEvents(sealed, prepared);
+    return events.kind === 'stopped' ? events : (refused ?? events);
+  }
 
+  async #storeEvents(sealed: SealedSegment, { block, losses }: Prepared): Promise<CommitOutcome> {
     if (block.rows === 0)
       return { kind: 'committed', events: 0, losses: losses.length, foundCommitted: false };
     const outcome = await this.#inserter.insert({
@@ -138,20 +145,23 @@ export class Committer {
       { batch: sealed.id, code: refusal.code, error: refusal.message.slice(0, 500) },
       'ClickHouse refuses a batch for good; its requests go to quarantine',
     );
-    const ledger = await this.#source.read(sealed, (segment) => ({
+    const ledger = await this.#source.read(sealed, (segment) => quarantineRows(segment, refusal));
+    const outcome = await this.#insertRows('quarantine', sealed.id, sealed, ledger);
+    if (outcome.kind === 'stopped') return outcome;
+    if (outcome.kind === 'refused') return this.#refusedLedger('quarantine', outcome);
+    return this.#recordQuarantined(sealed, refusal);
+  }
+
+  /** The rows of `losses` for a segment that is in quarantine. They come after it, so a crash in between is seen. */
+  async #recordQuarantined(sealed: SealedSegment, refusal: Refusal): Promise<CommitOutcome> {
+    const { events, losses } = await this.#source.read(sealed, (segment) => ({
       events: segment.eventCount,
       losses: quarantinedLossRows(segment, refusal),
-      requests: quarantineRows(segment, refusal),
     }));
-    for (const [table, rows, suffix] of [
-      ['losses', ledger.losses, '-quarantined'],
-      ['quarantine', ledger.requests, ''],
-    ] as const) {
-      const outcome = await this.#insertRows(table, sealed.id + suffix, sealed, rows);
-      if (outcome.kind === 'stopped') return outcome;
-      if (outcome.kind === 'refused') return this.#refusedLedger(table, outcome);
-    }
-    return { kind: 'quarantined', events: ledger.events, refusal };
+    const outcome = await this.#insertRows('losses', `${sealed.id}-quarantined`, sealed, losses);
+    if (outcome.kind === 'stopped') return outcome;
+    if (outcome.kind === 'refused') return this.#refusedLedger('losses', outcome);
+    return { kind: 'quarantined', events, refusal };
   }
 
   #refusedLedger(table: string, refusal: Refusal): CommitOutcome {
@@ -172,12 +182,12 @@ export class Committer {
     const batch: Batch = {
       table,
       format: 'JSONEachRow',
-      columns: Object.keys(first),
+      columns: ledgerColumns(first),
       batchId,
       token: `${batchId}-${table}`,
       receivedDate: receivedDate(sealed.id),
       rows: rows.length,
-      body: jsonEachRow(rows.map((row) => ({ ...row, batch_id: batchId }))),
+      body: jsonEachRow(rows.map((row) => ({ ...row, values: { ...row.values, batch_id: batchId } }))),
       inDoubt: sealed.recovered,
       idempotent: table === 'producers',
     };

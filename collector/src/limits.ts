@@ -23,6 +23,10 @@ export const messageLimits = {
   keysPerEvent: 1024,
   eventsPerRequest: 1_000_000,
   lossesPerRequest: 10_000,
+  /** Events of one request that may break a limit one by one; above it the whole request is refused. */
+  rejectionsPerRequest: 10_000,
+  /** An encoded `Producer`, with all that its fields may hold. */
+  producerBytes: 192 * KiB,
   /** Project, run, host and the like, and the words of a loss. */
   producerStringBytes: 1024,
   labelsPerProducer: 64,
@@ -41,7 +45,7 @@ export const receiveLimits = {
   /** HTTP/2 window of one connection. */
   connectionWindowBytes: 4 * MiB,
   /** Calls open on one connection at the same time. */
-  callsPerConnection: 1000,
+  callsPerConnection: 128,
   /** A call that carries nothing for this long is ended, so that half-open calls do not pile up. */
   callIdleMs: 60_000,
 } as const;
@@ -53,12 +57,14 @@ export const walLimits = {
   // and the columns of two. With 500,000 events and 64 MiB it peaked at 416 MiB, at the same rate.
   segmentEvents: 125_000,
   segmentBytes: 16 * MiB,
+  /** Losses and rejections, each a row of `losses`. */
+  segmentLedgerRows: 50_000,
   segmentAgeMs: 1000,
   /** Log on disk, sealed and open segments together; above it calls get RESOURCE_EXHAUSTED. */
   diskBytes: 10 * GiB,
   /** What a client is told to wait when the budget is spent or the log cannot be written. */
   retryDelayMs: 1000,
-  /** Producers whose durable sequence is remembered; the longest silent ones are forgotten first. */
+  /** Producers whose durable sequence is remembered; a new one above it gets RESOURCE_EXHAUSTED. */
   producers: 100_000,
   /** A producer that was silent for this long is forgotten. */
   producerIdleMs: 24 * 60 * 60 * 1000,

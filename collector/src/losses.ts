@@ -4,16 +4,6 @@ import { Cursor } from './protobuf.js';
 import type { Loss } from './record.js';
 import { isValidUtf8 } from './utf8.js';
 
-/** The index-th number from `firstSequence` on that no loss covers. */
-export function sequenceOfEvent(firstSequence: number, index: number, losses: readonly Loss[]): number {
-  let sequence = firstSequence + index;
-  for (const loss of losses) {
-    if (loss.firstSequence > sequence) break;
-    sequence += loss.count;
-  }
-  return sequence;
-}
-
 /** Reads the losses of a request that was scanned before. */
 export function readLosses(bytes: Buffer, limits: MessageLimits): Loss[] {
   const losses: Loss[] = [];

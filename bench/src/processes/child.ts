@@ -11,6 +11,8 @@ export interface ChildOptions {
   readonly entry: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeArguments?: readonly string[];
+  /** It ended although nobody asked it to: the others would wait for it in vain. */
+  readonly onLost: (error: Error) => void;
 }
 
 type Method = (argument: never) => Promise<unknown>;
@@ -21,9 +23,12 @@ export class Child<Calls extends { [Name in keyof Calls]: Method }> {
   readonly #waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   #nextId = 1;
   #ended = false;
+  #endExpected = false;
+  readonly #onLost: (error: Error) => void;
 
   constructor(options: ChildOptions) {
     this.role = options.role;
+    this.#onLost = options.onLost;
     this.#process = fork(fileURLToPath(new URL(options.entry, import.meta.url)), {
       // stdout belongs to the result.
       stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
@@ -51,6 +56,7 @@ export class Child<Calls extends { [Name in keyof Calls]: Method }> {
   /** Whatever it is doing. Safe to call at any time. */
   async kill(): Promise<void> {
     if (this.#ended) return;
+    this.#endExpected = true;
     const ended = once(this.#process, 'exit');
     this.#process.kill('SIGKILL');
     await ended;
@@ -58,6 +64,7 @@ export class Child<Calls extends { [Name in keyof Calls]: Method }> {
 
   /** Resolves once the process is gone; asks it to stop first. */
   async stop(this: Child<Calls & { stop(): Promise<void> }>): Promise<void> {
+    this.#endExpected = true;
     const ended = once(this.#process, 'exit');
     await (this as Child<{ stop(): Promise<void> }>).ask('stop');
     await ended;
@@ -72,7 +79,9 @@ export class Child<Calls extends { [Name in keyof Calls]: Method }> {
 
   #onEnded(how: string): void {
     this.#ended = true;
-    for (const { reject } of this.#waiting.values()) reject(new Error(`the ${this.role} process: ${how}`));
+    const error = new Error(`the ${this.role} process: ${how}`);
+    for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
+    if (!this.#endExpected) this.#onLost(error);
   }
 }

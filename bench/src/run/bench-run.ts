@@ -4,6 +4,7 @@
  * Invariants:
  * 1. After `close` no process of the run is alive and its folder is gone, whatever happened before.
  * 2. A run that takes longer than its deadline fails, and says at which step it was.
+ * 3. A process that ends by itself fails the run at once.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,8 +15,9 @@ type Method = (argument: never) => Promise<unknown>;
 
 export class BenchRun {
   readonly directory: string;
-  /** Rejects at the deadline; race it with the question. */
-  readonly expired: Promise<never>;
+  /** Rejects at the deadline, or when a process is lost; race it with the question. */
+  readonly failed: Promise<never>;
+  readonly #fail: (error: Error) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #children: { kill(): Promise<void> }[] = [];
   readonly #startMs = performance.now();
@@ -28,15 +30,16 @@ export class BenchRun {
 
   private constructor(directory: string, deadlineMs: number) {
     this.directory = directory;
-    let expire: (error: Error) => void = () => {};
-    this.expired = new Promise((_, reject) => {
-      expire = reject;
+    let fail: (error: Error) => void = () => {};
+    this.failed = new Promise((_, reject) => {
+      fail = reject;
     });
+    this.#fail = fail;
     // Looked at only in a race, which may be over before.
-    this.expired.catch(() => {});
+    this.failed.catch(() => {});
     this.#timer = setTimeout(() => {
       const seconds = Math.round(deadlineMs / 1000);
-      expire(
+      fail(
         new Error(
           `the bench took longer than ${seconds} s and was ended; it was at this step: ${this.#step}`,
         ),
@@ -51,9 +54,11 @@ export class BenchRun {
     process.stderr.write(`${seconds} s  ${text}\n`);
   }
 
-  start<Calls extends { [Name in keyof Calls]: Method }>(options: ChildOptions): Child<Calls> {
+  start<Calls extends { [Name in keyof Calls]: Method }>(
+    options: Omit<ChildOptions, 'onLost'>,
+  ): Child<Calls> {
     if (this.#closing !== undefined) throw new Error('the run is over');
-    const child = new Child<Calls>(options);
+    const child = new Child<Calls>({ ...options, onLost: this.#fail });
     this.#children.push(child);
     return child;
   }

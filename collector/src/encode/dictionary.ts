@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { ByteColumn } from './byte-column.js';
 
 /**
@@ -78,13 +79,20 @@ export class Dictionary {
   }
 }
 
-/** FNV-1a, 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/). */
+/** Secrets of this process, so that nobody can send keys that all fall into one place. */
+const [seed, multiplier] = ((): [number, number] => {
+  const random = randomBytes(8);
+  return [random.readInt32LE(0), random.readInt32LE(4) | 1];
+})();
+
+/** Multiply and fold, byte by byte, in the manner of FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/). */
 function hash(source: Buffer, start: number, end: number): number {
-  let value = 0x811c9dc5;
+  let value = seed;
   for (let position = start; position < end; position++) {
-    value = Math.imul(value ^ (source[position] as number), 0x01000193);
+    value = Math.imul(value ^ (source[position] as number), multiplier);
+    value ^= value >>> 15;
   }
-  return value ^ (value >>> 15);
+  return value;
 }
 
 function grow(array: Uint32Array): Uint32Array<ArrayBuffer> {

@@ -8,7 +8,11 @@ import { readLosses } from '../losses.js';
 import type { Producer, RequestRecord, SegmentContents } from '../record.js';
 import { formatUuid, uuidTimeMs } from '../uuid7.js';
 
-export type LedgerRow = Readonly<Record<string, unknown>>;
+/** One row: its columns, and the one that is a DateTime64(9), in nanoseconds since 1970 as decimal text. */
+export interface LedgerRow {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly nano?: { readonly column: string; readonly value: string };
+}
 
 /** Rows of `producers`, for those that `isKnown` does not know by their id. */
 export function producerRows(
@@ -22,7 +26,7 @@ export function producerRows(
   return segment.producers.flatMap((producer, index) => {
     const id = formatUuid(producer.id);
     if (isKnown(id)) return [];
-    return {
+    const values = {
       project: producer.project,
       run_id: producer.runId,
       producer_id: id,
@@ -36,9 +40,10 @@ export function producerRows(
       sdk_name: producer.sdkName,
       sdk_version: producer.sdkVersion,
       labels: Object.fromEntries(producer.labels),
-      start_time: dateTime64(producer.startTimeUnixNano || nanoOf(firstSeen.get(index) ?? 0)),
       batch_id: segment.id,
     };
+    const startTime = producer.startTimeUnixNano || nanoOf(firstSeen.get(index) ?? 0);
+    return { values, nano: { column: 'start_time', value: startTime } };
   });
 }
 
@@ -53,22 +58,26 @@ export function lossRows(segment: SegmentContents): LedgerRow[] {
         : [];
     return [
       ...lost.map((loss) => ({
-        ...common,
-        first_sequence: String(loss.firstSequence),
-        last_sequence: String(loss.firstSequence + loss.count - 1),
-        origin: 'sdk',
-        reason: lossReasons[loss.reason] ?? `reason_${loss.reason}`,
-        detail: loss.detail,
-        time: dateTime64(loss.timeUnixNano || received),
+        values: {
+          ...common,
+          first_sequence: String(loss.firstSequence),
+          last_sequence: String(loss.firstSequence + loss.count - 1),
+          origin: 'sdk',
+          reason: lossReasons[loss.reason] ?? `reason_${loss.reason}`,
+          detail: loss.detail,
+        },
+        nano: { column: 'time', value: loss.timeUnixNano || received },
       })),
       ...request.rejections.map((rejection) => ({
-        ...common,
-        first_sequence: String(rejection.sequence),
-        last_sequence: String(rejection.sequence),
-        origin: 'collector',
-        reason: rejectionReasons[rejection.reason] ?? `reason_${rejection.reason}`,
-        detail: rejection.detail,
-        time: dateTime64(received),
+        values: {
+          ...common,
+          first_sequence: String(rejection.sequence),
+          last_sequence: String(rejection.sequence),
+          origin: 'collector',
+          reason: rejectionReasons[rejection.reason] ?? `reason_${rejection.reason}`,
+          detail: rejection.detail,
+        },
+        nano: { column: 'time', value: received },
       })),
     ];
   });
@@ -82,14 +91,17 @@ export interface Refusal {
 /** Rows of `quarantine` for a segment that ClickHouse refuses for good: one a request that has events. */
 export function quarantineRows(segment: SegmentContents, refusal: Refusal): LedgerRow[] {
   return requestsWithEvents(segment).map((request) => ({
-    ...withoutRank(ledgerKey(segment, request)),
-    first_sequence: String(request.firstSequence),
-    last_sequence: String(request.lastSequence),
-    events: String(request.eventCount - request.rejections.length),
-    error_code: refusal.code,
-    error: refusal.message,
-    request: segment.bytes.toString('base64', request.start, request.end),
-    time: (request.receivedUnixMs / 1000).toFixed(3),
+    values: {
+      ...withoutRank(ledgerKey(segment, request)),
+      first_sequence: String(request.firstSequence),
+      last_sequence: String(request.lastSequence),
+      events: String(request.eventCount - request.rejections.length),
+      error_code: refusal.code,
+      error: refusal.message,
+      request: segment.bytes.toString('base64', request.start, request.end),
+      // A DateTime64(3) takes a bare number as its count of milliseconds.
+      time: request.receivedUnixMs,
+    },
   }));
 }
 
@@ -110,13 +122,15 @@ export function quarantinedLossRows(segment: SegmentContents, refusal: Refusal):
     }
     if (next <= request.lastSequence) ranges.push([next, request.lastSequence]);
     return ranges.map(([first, last]) => ({
-      ...ledgerKey(segment, request),
-      first_sequence: String(first),
-      last_sequence: String(last),
-      origin: 'store',
-      reason: 'quarantined',
-      detail: refusal.message.slice(0, 1000),
-      time: dateTime64(nanoOf(request.receivedUnixMs)),
+      values: {
+        ...ledgerKey(segment, request),
+        first_sequence: String(first),
+        last_sequence: String(last),
+        origin: 'store',
+        reason: 'quarantined',
+        detail: refusal.message.slice(0, 1000),
+      },
+      nano: { column: 'time', value: nanoOf(request.receivedUnixMs) },
     }));
   });
 }
@@ -150,12 +164,27 @@ function nanoOf(unixMs: number): string {
   return `${unixMs}000000`;
 }
 
-/** Nanoseconds in decimal to seconds with a fraction, which DateTime64 reads in any time zone. */
-function dateTime64(nano: string): string {
-  const digits = nano.padStart(10, '0');
-  return `${digits.slice(0, -9)}.${digits.slice(-9)}`;
+/** Names of the columns that a row fills. */
+export function ledgerColumns(row: LedgerRow): string[] {
+  return [...Object.keys(row.values), ...(row.nano === undefined ? [] : [row.nano.column])];
 }
 
+/** Rows of one chunk: small enough for a string, whatever their number. */
+const rowsPerChunk = 1000;
+
+/**
+ * The rows as JSONEachRow, in chunks. A DateTime64(9) takes a bare number as its count of nanoseconds;
+ * as text it would be a calendar date wherever it could be read as one, and a JavaScript number is too
+ * short for it, so its digits are written as they are.
+ */
 export function jsonEachRow(rows: readonly LedgerRow[]): Buffer[] {
-  return [Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))];
+  const chunks: Buffer[] = [];
+  for (let from = 0; from < rows.length; from += rowsPerChunk) {
+    const lines = rows.slice(from, from + rowsPerChunk).map(({ values, nano }) => {
+      const json = JSON.stringify(values);
+      return nano === undefined ? `${json}\n` : `${json.slice(0, -1)},"${nano.column}":${nano.value}}\n`;
+    });
+    chunks.push(Buffer.from(lines.join('')));
+  }
+  return chunks;
 }

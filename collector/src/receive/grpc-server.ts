@@ -118,7 +118,7 @@ export class GrpcServer {
       if (answered) return;
       answered = true;
       this.#calls.delete(call);
-      respond(toStatus(refusal));
+      void intake.settle(refusal).then((settled) => respond(toStatus(settled)));
       // What the client still sends is read and dropped, so that it sees the status and not a stall.
       call.resume();
     };
@@ -159,7 +159,7 @@ export class GrpcServer {
     const intake = this.#newIntake();
     const refusal = this.#checkSize(call.request) ?? intake.take(call.request);
     const outcome = refusal ?? (await intake.acknowledge());
-    if ('kind' in outcome) respond(toStatus(outcome));
+    if ('kind' in outcome) respond(toStatus(await intake.settle(outcome)));
     else respond(null, toResponse(outcome));
   }
 
@@ -171,7 +171,7 @@ export class GrpcServer {
     const most = this.#options.messageLimits.messageBytes;
     if (message.length <= most) return undefined;
     return {
-      kind: 'invalid',
+      kind: 'too_large',
       message: `the message has ${message.length} bytes; at most ${most} are allowed`,
     };
   }

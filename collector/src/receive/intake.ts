@@ -12,14 +12,14 @@ import { decodeProducer } from '../validate/decode-producer.js';
 import { scanRequest } from '../validate/scan-request.js';
 import { judgeSequence } from '../validate/sequence-rules.js';
 import type { WriteAheadLog } from '../wal/log.js';
-import type { ProducerState } from '../wal/producer-states.js';
 
 /** Why a call ends without an acknowledgment. */
 export type Refusal =
   | { readonly kind: 'invalid'; readonly message: string }
   | { readonly kind: 'unsupported'; readonly message: string }
   | { readonly kind: 'out_of_sequence'; readonly message: string; readonly expectedSequence: number }
-  | { readonly kind: 'disk_budget_spent'; readonly message: string; readonly retryDelayMs: number }
+  | { readonly kind: 'too_large'; readonly message: string }
+  | { readonly kind: 'overloaded'; readonly message: string; readonly retryDelayMs: number }
   | { readonly kind: 'unavailable'; readonly message: string; readonly retryDelayMs: number };
 
 export interface Acknowledgment {
@@ -35,7 +35,7 @@ export class CallIntake {
   readonly #limits: MessageLimits;
   readonly #now: () => number;
   readonly #generation: number;
-  #producer: ProducerState | undefined;
+  #producer: { readonly key: string; readonly encoded: Buffer } | undefined;
   #accepted = 0;
   #duplicates = 0;
   #rejections: Rejection[] = [];
@@ -59,19 +59,26 @@ export class CallIntake {
           message: 'the call names no producer; the first message of a call must carry LogRequest.producer',
         };
       }
+      if (scan.producer.length > this.#limits.producerBytes) {
+        return {
+          kind: 'invalid',
+          message: `the producer has ${scan.producer.length} bytes; at most ${this.#limits.producerBytes} are allowed`,
+        };
+      }
       const decoded = decodeProducer(scan.producer, this.#limits);
       if (decoded.kind === 'invalid') return { kind: 'invalid', message: decoded.problem };
-      this.#producer = this.#log.openProducer(decoded.producer.id, Buffer.from(scan.producer));
+      this.#producer = { key: decoded.producer.id.toString('latin1'), encoded: Buffer.from(scan.producer) };
     }
     const count = scan.lastSequence - scan.firstSequence + 1;
     if (count === 0) return undefined;
 
     const producer = this.#producer;
-    const verdict = judgeSequence(producer.appended, scan.firstSequence, scan.lastSequence);
+    const appended = this.#log.appendedOf(producer.key);
+    const verdict = judgeSequence(appended, scan.firstSequence, scan.lastSequence);
     if (verdict.kind === 'refuse') {
       return {
         kind: 'out_of_sequence',
-        message: `the request holds sequences ${scan.firstSequence} to ${scan.lastSequence}; the log has this producer's up to ${producer.appended}, so the next must start at ${verdict.expectedSequence}`,
+        message: `the request holds sequences ${scan.firstSequence} to ${scan.lastSequence}; the log has this producer's up to ${appended}, so the next must start at ${verdict.expectedSequence}`,
         expectedSequence: verdict.expectedSequence,
       };
     }
@@ -79,14 +86,20 @@ export class CallIntake {
       this.#duplicates += count;
       return undefined;
     }
-    const admission = this.#log.admission(message.length);
+    const admission = this.#log.admission(message.length, producer.key);
     switch (admission.kind) {
       case 'open':
         break;
       case 'disk_budget_spent':
         return {
-          kind: 'disk_budget_spent',
+          kind: 'overloaded',
           message: `the write-ahead log holds ${admission.usedBytes} bytes, its budget wal.diskBytes is spent; it empties when the store takes inserts again`,
+          retryDelayMs: admission.retryDelayMs,
+        };
+      case 'too_many_producers':
+        return {
+          kind: 'overloaded',
+          message: `the log remembers ${admission.producers} producers, as many as wal.producers allows; a new one finds room when an old one has been silent for wal.producerIdleMs`,
           retryDelayMs: admission.retryDelayMs,
         };
       case 'failing':
@@ -106,6 +119,7 @@ export class CallIntake {
         lastSequence: scan.lastSequence,
         eventCount: scan.eventCount,
         lossCount: scan.lossCount,
+        ledgerRows: scan.losses.length + scan.rejections.length,
         rejections: scan.rejections,
       },
       message,
@@ -119,6 +133,16 @@ export class CallIntake {
     return undefined;
   }
 
+  /**
+   * What to tell a client whose request does not follow on. Waits for the disk first: a client may
+   * take the sequence it is told as an acknowledgment of everything before it.
+   */
+  async settle(refusal: Refusal): Promise<Refusal> {
+    if (refusal.kind !== 'out_of_sequence' || this.#producer === undefined) return refusal;
+    await this.#log.synced();
+    return { ...refusal, expectedSequence: this.#log.durableOf(this.#producer.key) + 1 };
+  }
+
   /** Waits until everything the call brought, the duplicates included, is on the disk. */
   async acknowledge(): Promise<Acknowledgment | Refusal> {
     if (this.#producer === undefined) {
@@ -130,7 +154,7 @@ export class CallIntake {
     const outcome = await this.#log.synced();
     if (outcome === 'failed' || this.#log.generation !== this.#generation) return interrupted;
     return {
-      durableSequence: this.#producer.durable,
+      durableSequence: this.#log.durableOf(this.#producer.key),
       accepted: this.#accepted,
       duplicates: this.#duplicates,
       rejections: this.#rejections,

@@ -7,7 +7,8 @@ const codes = {
   invalid: status.INVALID_ARGUMENT,
   unsupported: status.UNIMPLEMENTED,
   out_of_sequence: status.FAILED_PRECONDITION,
-  disk_budget_spent: status.RESOURCE_EXHAUSTED,
+  too_large: status.RESOURCE_EXHAUSTED,
+  overloaded: status.RESOURCE_EXHAUSTED,
   unavailable: status.UNAVAILABLE,
 } as const satisfies Record<Refusal['kind'], status>;
 

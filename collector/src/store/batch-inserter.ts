@@ -72,6 +72,7 @@ export class BatchInserter {
   async insert(batch: Batch): Promise<InsertOutcome> {
     let doubt = batch.inDoubt && !batch.idempotent;
     let delayMs = this.#limits.retryInitialMs;
+    let refusedBefore = false;
     for (let tries = 1; ; tries++) {
       if (this.#stop.aborted) return { kind: 'stopped' };
       if (doubt) {
@@ -90,9 +91,18 @@ export class BatchInserter {
           return { kind: 'stored', tries, foundCommitted: false };
         }
         if (answer.kind === 'exception' && isRefusedForGood(answer.code)) {
-          return { kind: 'refused', code: answer.code, message: answer.message };
+          // The block may be in the table although a view behind it failed, and a body that was cut on
+          // its way is refused like a wrong one: only a second refusal without a trace counts.
+          const found = batch.idempotent ? 'no' : await this.isCommitted(batch);
+          if (found === 'yes') return { kind: 'stored', tries, foundCommitted: true };
+          if (found === 'no' && refusedBefore) {
+            return { kind: 'refused', code: answer.code, message: answer.message };
+          }
+          refusedBefore = found === 'no';
+          doubt = found === 'unknown';
+        } else {
+          doubt = !batch.idempotent && (answer.kind === 'unknown' || leavesDoubt(answer.code));
         }
-        doubt = !batch.idempotent && (answer.kind === 'unknown' || leavesDoubt(answer.code));
         const problem = answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
         // The first failure and every tenth after it: an outage of hours must not fill the disk with logs.
         if (tries === 1 || tries % 10 === 0) {

@@ -96,6 +96,28 @@ for (const [what, event, why] of [
   });
 }
 
+test('a request whose events break limits by the ten thousands is refused whole', () => {
+  const events = Array.from({ length: 10_001 }, () => ({ severity_number: 99 }));
+  assert.match(
+    problem(encodeRequest({ first_sequence: '1', events })),
+    /more than 10000 events of the request break a limit/,
+  );
+});
+
+test('many rejections among many losses get the right numbers', () => {
+  const losses = Array.from({ length: 5000 }, (_, index) => ({
+    first_sequence: String(index * 3 + 1),
+    count: '1',
+  }));
+  const events = Array.from({ length: 10_000 }, (_, index) =>
+    index % 2 === 0 ? { name: 'good' } : { severity_number: 99 },
+  );
+  const { rejections, lastSequence } = scan({ first_sequence: '1', events, losses });
+  assert.equal(lastSequence, 15_000);
+  assert.equal(rejections.length, 5000);
+  for (const [index, { sequence }] of rejections.entries()) assert.equal(sequence, index * 3 + 3);
+});
+
 test('invalid UTF-8 costs that event alone', () => {
   const bytes = encodeRequest({ first_sequence: '1', events: [{ name: 'good' }, { name: 'bXd' }] });
   bytes[bytes.indexOf('bXd') + 1] = 0xff;

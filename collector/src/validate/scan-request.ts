@@ -9,7 +9,7 @@
  * 4. Nothing is allocated for a good event.
  */
 import type { MessageLimits } from '../limits.js';
-import { readLoss, sequenceOfEvent } from '../losses.js';
+import { readLoss } from '../losses.js';
 import { Cursor } from '../protobuf.js';
 import type { Loss, Rejection } from '../record.js';
 import { EventVerdict, scanEvent } from './scan-event.js';
@@ -65,8 +65,18 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       cursor.end = end;
       if (verdict.reason !== 0) {
         rejected.push({ index: eventCount, reason: verdict.reason, detail: verdict.detail });
+        if (rejected.length > limits.rejectionsPerRequest) {
+          return invalid(
+            `more than ${limits.rejectionsPerRequest} events of the request break a limit; the last: ${verdict.detail}`,
+          );
+        }
       }
       eventCount++;
+      if (eventCount > limits.eventsPerRequest) {
+        return invalid(
+          `the request has more than ${limits.eventsPerRequest} events, which is all that is allowed`,
+        );
+      }
     } else if (tag === 0x0a) {
       cursor.bytes();
       const part = bytes.subarray(cursor.fieldStart, cursor.fieldEnd);
@@ -82,6 +92,11 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       if (cursor.problem !== '') break;
       const problem = readLoss(cursor, limits, losses);
       if (problem !== '') return invalid(problem);
+      if (losses.length > limits.lossesPerRequest) {
+        return invalid(
+          `the request has more than ${limits.lossesPerRequest} losses, which is all that is allowed`,
+        );
+      }
     } else {
       cursor.skip(tag);
     }
@@ -142,10 +157,24 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     eventCount,
     losses,
     lossCount,
-    rejections: rejected.map(({ index, reason, detail }) => ({
-      sequence: sequenceOfEvent(firstSequence, index, losses),
-      reason,
-      detail,
-    })),
+    rejections: withSequences(rejected, firstSequence, losses),
   };
+}
+
+/** Both lists ascend, so one walk along both finds each event's number. */
+function withSequences(
+  rejected: readonly { index: number; reason: number; detail: string }[],
+  firstSequence: number,
+  losses: readonly Loss[],
+): Rejection[] {
+  let lost = 0;
+  let next = 0;
+  return rejected.map(({ index, reason, detail }) => {
+    for (let loss = losses[next]; loss !== undefined; loss = losses[next]) {
+      if (loss.firstSequence > firstSequence + index + lost) break;
+      lost += loss.count;
+      next++;
+    }
+    return { sequence: firstSequence + index + lost, reason, detail };
+  });
 }

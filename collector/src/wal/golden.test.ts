@@ -29,6 +29,7 @@ async function writeSegment(): Promise<Buffer> {
       lastSequence: 4,
       eventCount: 2,
       lossCount: 2,
+      ledgerRows: 2,
       rejections: [{ sequence: 4, reason: 8, detail: 'severity_number is 99' }],
     },
     encodeRequest({

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -81,4 +82,94 @@ test('a folder that cannot be made is refused with what to do', () => {
     code(() => lockDirectory(join(folder, 'file', 'wal'))),
     'data_directory_unusable',
   );
+});
+
+/** A process that tries for each folder it is told of at the time it is told, and says what came of it. */
+function racer(): ChildProcess {
+  const url = new URL('./lock.js', import.meta.url).href;
+  const script = `const { lockDirectory } = await import(${JSON.stringify(url)});
+    process.on('message', ({ folder, atMs }) => {
+      while (Date.now() < atMs);
+      let said = 'held';
+      try { lockDirectory(folder); } catch (error) { said = error.code; }
+      process.send(said);
+    });
+    process.send('ready');`;
+  return spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+}
+
+const said = async (child: ChildProcess): Promise<string> => String((await once(child, 'message'))[0]);
+
+test('of several processes that find a dead holder, exactly one takes its lock', async () => {
+  const dead = spawn(process.execPath, ['-e', '']);
+  await once(dead, 'exit');
+  const racers = Array.from({ length: 5 }, racer);
+  try {
+    await Promise.all(racers.map(said));
+    for (let round = 0; round < 200; round++) {
+      const contested = join(folder, String(round));
+      mkdirSync(contested);
+      // Every third one as an older version's crash left it.
+      writeFileSync(join(contested, 'collector.lock'), round % 3 === 0 ? '' : `${dead.pid} 1\n`);
+      const outcomes = racers.map(said);
+      const atMs = Date.now() + 5;
+      for (const each of racers) each.send({ folder: contested, atMs });
+      const outcome = await Promise.all(outcomes);
+      assert.deepEqual(
+        outcome.toSorted(),
+        [...Array(4).fill('data_directory_locked'), 'held'],
+        `round ${round}`,
+      );
+      const winner = racers[outcome.indexOf('held')]!;
+      assert.deepEqual(readdirSync(contested), ['collector.lock'], 'nothing else is left');
+      assert.match(readFileSync(join(contested, 'collector.lock'), 'utf8'), new RegExp(`^${winner.pid} `));
+    }
+  } finally {
+    for (const each of racers) each.kill('SIGKILL');
+  }
+});
+
+test('a lock that was taken over between its reading and its removal is put back', async () => {
+  const child = await holder();
+  const path = join(folder, 'collector.lock');
+  const live = readFileSync(path, 'utf8');
+  writeFileSync(path, '999999999 1\n');
+  const { renameSync } = fs;
+  let renames = 0;
+  fs.renameSync = (from, to) => {
+    // In the last moment the other one is through.
+    if (renames++ === 0) writeFileSync(path, live);
+    renameSync(from, to);
+  };
+  syncBuiltinESMExports();
+  try {
+    assert.throws(() => lockDirectory(folder), new RegExp(`held by process ${child.pid}`));
+    assert.equal(renames, 1);
+    assert.deepEqual(readdirSync(folder), ['collector.lock']);
+    assert.equal(readFileSync(path, 'utf8'), live);
+  } finally {
+    fs.renameSync = renameSync;
+    syncBuiltinESMExports();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+});
+
+test('a lock that is aside keeps others out while its holder lives, and no longer', async () => {
+  const child = await holder();
+  const aside = join(folder, 'collector.lock.old.x');
+  fs.renameSync(join(folder, 'collector.lock'), aside);
+  try {
+    assert.throws(() => lockDirectory(folder), new RegExp(`held by process ${child.pid}`));
+    assert.deepEqual(readdirSync(folder), ['collector.lock.old.x']);
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  const lock = lockDirectory(folder);
+  assert.deepEqual(readdirSync(folder), ['collector.lock']);
+  lock.release();
+  assert.deepEqual(readdirSync(folder), []);
 });

@@ -8,6 +8,7 @@ import { type SealedSegment, WriteAheadLog } from './log.js';
 import { readSegment, type SegmentReading } from './segment-reader.js';
 
 const encoded = (id: number): Buffer => Buffer.concat([Buffer.from([0x0a, 16]), producerId(id)]);
+const key = (id: number): string => producerId(id).toString('latin1');
 const quiet = { warn: () => undefined, info: () => undefined };
 
 interface Rig {
@@ -37,7 +38,6 @@ async function open(
 }
 
 function append(log: WriteAheadLog, producer: number, first: number, last: number, text = 'request'): void {
-  const state = log.openProducer(producerId(producer), encoded(producer));
   const eventCount = last - first + 1;
   const head = {
     receivedUnixMs: 1.7e12,
@@ -45,9 +45,14 @@ function append(log: WriteAheadLog, producer: number, first: number, last: numbe
     lastSequence: last,
     eventCount,
     lossCount: 0,
+    ledgerRows: 0,
     rejections: [],
   };
-  log.append(state, head, Buffer.from(`${text} ${producer}:${first}-${last}`));
+  log.append(
+    { key: key(producer), encoded: encoded(producer) },
+    head,
+    Buffer.from(`${text} ${producer}:${first}-${last}`),
+  );
 }
 
 function reading(storage: MemoryStorage, id: string): SegmentReading {
@@ -72,8 +77,8 @@ test('what was acknowledged survives a power loss, in order, with its durable se
   assert.equal(await log.synced(), 'durable');
   const after = await open(storage.crash());
   assert.deepEqual(contents(after.storage), ['1:1-3', '2:1-1', '1:4-4']);
-  assert.equal(after.log.openProducer(producerId(1), encoded(1)).durable, 4);
-  assert.equal(after.log.openProducer(producerId(2), encoded(2)).durable, 1);
+  assert.equal(after.log.durableOf(key(1)), 4);
+  assert.equal(after.log.durableOf(key(2)), 1);
   assert.equal(after.sealed.length, 1);
   assert.equal(after.sealed[0]?.recovered, true);
 });
@@ -142,8 +147,8 @@ test('durable sequences are carried from segment to segment, also when older one
   for (const { id } of sealed) await log.release(id);
   assert.equal(storage.files.size, 1);
   const after = await open(storage.crash());
-  assert.equal(after.log.openProducer(producerId(1), encoded(1)).durable, 7);
-  assert.equal(after.log.openProducer(producerId(2), encoded(2)).durable, 1);
+  assert.equal(after.log.durableOf(key(1)), 7);
+  assert.equal(after.log.durableOf(key(2)), 1);
 });
 
 test('a torn tail is dropped and what was acknowledged before it stays', async () => {
@@ -160,7 +165,7 @@ test('a torn tail is dropped and what was acknowledged before it stays', async (
     (torn.files.get(name) as { bytes: Buffer }).bytes = longer.subarray(0, length);
     const after = await open(torn);
     assert.deepEqual(contents(after.storage), ['1:1-1'], `cut at ${length}`);
-    assert.equal(after.log.openProducer(producerId(1), encoded(1)).durable, 1);
+    assert.equal(after.log.durableOf(key(1)), 1);
   }
 });
 
@@ -190,7 +195,7 @@ test('recovery syncs what an earlier process only wrote, before it counts', asyn
   storage.fail = () => undefined;
   const name = [...killed.files.keys()][0] as string;
   const after = await open(killed);
-  const durable = after.log.openProducer(producerId(1), encoded(1)).durable;
+  const durable = after.log.durableOf(key(1));
   const lost = after.storage.crash();
   assert.equal(
     readSegment(lost.files.get(name)?.bytes as Buffer, name.slice(0, -4)).requests.at(-1)?.lastSequence,
@@ -209,9 +214,9 @@ test('after a failed sync nothing of it is acknowledged, nothing of it stays, an
     const generation = log.generation;
     append(log, 1, 6, 9);
     assert.equal(await log.synced(), 'failed');
-    assert.equal(log.openProducer(producerId(1), encoded(1)).appended, 5);
+    assert.equal(log.appendedOf(key(1)), 5);
     assert.notEqual(log.generation, generation);
-    while (log.admission(1).kind !== 'open') await new Promise((resolve) => setTimeout(resolve, 5));
+    while (log.admission(1, key(1)).kind !== 'open') await new Promise((resolve) => setTimeout(resolve, 5));
     append(log, 1, 6, 8);
     assert.equal(await log.synced(), 'durable');
     assert.deepEqual(contents(storage.crash()), ['1:1-5', '1:6-8'], broken);
@@ -231,10 +236,10 @@ test('the disk budget refuses before it is overrun and opens again after a relea
   const { log, sealed } = await open(new MemoryStorage(), { diskBytes: 3000 });
   append(log, 1, 1, 1, 'x'.repeat(2000));
   await log.synced();
-  assert.equal(log.admission(2000).kind, 'disk_budget_spent');
+  assert.equal(log.admission(2000, key(1)).kind, 'disk_budget_spent');
   await log.sealNow();
   await log.release((sealed[0] as SealedSegment).id);
-  assert.equal(log.admission(2000).kind, 'open');
+  assert.equal(log.admission(2000, key(1)).kind, 'open');
 });
 
 test('ids ascend although the clock steps back by a day, over a restart too', async () => {
@@ -261,12 +266,12 @@ test('a clock that steps a year ahead makes the log forget no producer; silence 
   append(rig.log, 2, 1, 1);
   await rig.log.synced();
   await rig.log.sealNow();
-  assert.equal(rig.log.openProducer(producerId(1), encoded(1)).durable, 1);
+  assert.equal(rig.log.durableOf(key(1)), 1);
   rig.clock.mono += 5000;
   append(rig.log, 3, 1, 1);
   await rig.log.synced();
   await rig.log.sealNow();
-  assert.equal(rig.log.openProducer(producerId(1), encoded(1)).durable, 0);
+  assert.equal(rig.log.durableOf(key(1)), 0);
 });
 
 test('a batch opened after midnight is dated by the new day', async () => {
@@ -284,13 +289,57 @@ test('stop hands on what is there and a restart finds it', async () => {
   append(rig.log, 1, 1, 2);
   await rig.log.stop();
   assert.equal(rig.sealed.length, 1);
-  assert.equal(rig.log.admission(1).kind, 'stopped');
+  assert.equal(rig.log.admission(1, key(1)).kind, 'stopped');
   await rig.log.close();
   const after = await open(rig.storage.crash());
   assert.deepEqual(
     after.sealed.map(({ id }) => id),
     rig.sealed.map(({ id }) => id),
   );
+});
+
+test('a full disk empties as the store commits, although no segment can be opened', async () => {
+  const { log, storage, sealed } = await open(new MemoryStorage());
+  for (let first = 1; first <= 3; first++) {
+    append(log, 1, first, first);
+    await log.synced();
+    if (first < 3) await log.sealNow();
+  }
+  // As a full file system: nothing new fits while more than two files are there.
+  storage.fail = (operation) =>
+    operation === 'create' && storage.files.size >= 2 ? new Error('ENOSPC') : undefined;
+  void log.sealNow();
+  while (sealed.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (log.admission(1, key(1)).kind !== 'failing') await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const { id } of sealed) await log.release(id);
+  while (log.admission(1, key(1)).kind !== 'open') await new Promise((resolve) => setTimeout(resolve, 5));
+  append(log, 1, 4, 4);
+  assert.equal(await log.synced(), 'durable');
+  assert.deepEqual(contents(storage.crash()), ['1:4-4']);
+});
+
+test('a start on a full disk hands its segments on, and opens one when there is room', async () => {
+  const before = await open(new MemoryStorage());
+  append(before.log, 1, 1, 1);
+  await before.log.synced();
+  const storage = before.storage.kill();
+  storage.fail = (operation) => (operation === 'create' ? new Error('ENOSPC') : undefined);
+  const { log, sealed } = await open(storage);
+  assert.equal(sealed.length, 1);
+  assert.equal(log.admission(1, key(1)).kind, 'failing');
+  storage.fail = () => undefined;
+  while (log.admission(1, key(1)).kind !== 'open') await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(log.durableOf(key(1)), 1);
+});
+
+test('a new producer above the limit is refused, and one that the log knows is never forgotten for it', async () => {
+  const { log } = await open(new MemoryStorage(), { producers: 2 });
+  append(log, 1, 1, 1);
+  append(log, 2, 1, 1);
+  await log.synced();
+  assert.equal(log.admission(1, key(3)).kind, 'too_many_producers');
+  assert.equal(log.admission(1, key(1)).kind, 'open');
+  assert.equal(log.durableOf(key(1)), 1);
 });
 
 /** Random appends, seals, releases, failures, kills and power losses against a model. */
@@ -308,8 +357,8 @@ test('model: whatever happens, what was acknowledged is there once and nothing r
       const sent = new Map<number, number>();
       for (let count = random(5); count > 0; count--) {
         const producer = 1 + random(3);
-        const appended = rig.log.openProducer(producerId(producer), encoded(producer)).appended;
-        if (rig.log.admission(100).kind !== 'open') continue;
+        const appended = rig.log.appendedOf(key(producer));
+        if (rig.log.admission(100, key(1)).kind !== 'open') continue;
         const last = appended + 1 + random(6);
         append(rig.log, producer, appended + 1, last);
         sent.set(producer, last);
@@ -325,7 +374,8 @@ test('model: whatever happens, what was acknowledged is there once and nothing r
         for (const [producer, last] of sent) acknowledged.set(producer, last);
       }
       if (random(4) === 0) await rig.log.sealNow();
-      while (rig.log.admission(1).kind === 'failing') await new Promise((resolve) => setTimeout(resolve, 2));
+      while (rig.log.admission(1, key(1)).kind === 'failing')
+        await new Promise((resolve) => setTimeout(resolve, 2));
       if (random(3) === 0) {
         for (const segment of rig.sealed.splice(0, 1)) {
           const bytes = rig.storage.files.get(`${segment.id}.wal`)?.bytes as Buffer;

@@ -12,9 +12,10 @@
  */
 import type { WalLimits } from '../limits.js';
 import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
+import { frameHeaderBytes } from './frame.js';
 import { type ProducerState, ProducerStates } from './producer-states.js';
 import { recoverLog } from './recovery.js';
-import type { RequestHead } from './request-payload.js';
+import { type RequestHead, requestHeadBytes } from './request-payload.js';
 import { segmentFileName } from './segment-name.js';
 import { SegmentWriter } from './segment-writer.js';
 import type { LogStorage } from './storage.js';
@@ -30,6 +31,7 @@ export interface SealedSegment {
 export type Admission =
   | { readonly kind: 'open' }
   | { readonly kind: 'disk_budget_spent'; readonly usedBytes: number; readonly retryDelayMs: number }
+  | { readonly kind: 'too_many_producers'; readonly producers: number; readonly retryDelayMs: number }
   | { readonly kind: 'failing'; readonly problem: string; readonly retryDelayMs: number }
   | { readonly kind: 'stopped' };
 
@@ -57,6 +59,7 @@ interface Entry {
   readonly state: ProducerState;
   readonly head: RequestHead;
   readonly request: Buffer;
+  readonly bytes: number;
 }
 
 interface Waiter {
@@ -66,8 +69,11 @@ interface Waiter {
 
 /** Bytes of one group commit: large enough for the disk, small enough that waiters are not kept. */
 const groupBytes = 8 * 1024 * 1024;
-/** Upper bound of what a request's frame adds to its bytes, without rejections. */
-const frameOverheadBytes = 64;
+/** What a request's frame adds to its bytes. */
+function frameBytes(head: RequestHead, request: Buffer): number {
+  return frameHeaderBytes + requestHeadBytes(head) + request.length;
+}
+
 /** Where segments go that cannot be read in full. */
 export const damagedFolder = 'damaged';
 const healDelayMs = { first: 50, most: 2000 } as const;
@@ -96,6 +102,7 @@ export class WriteAheadLog {
   /** Bytes on disk of segments that are sealed and not yet removed, by id. */
   readonly #sealedBytes = new Map<string, number>();
   #sealedBytesTotal = 0;
+  #youngestSealed = '';
   /** Committed, but the youngest: removed once a younger one exists. */
   #later: (() => Promise<void>)[] = [];
   #wakeRoom: (() => void)[] = [];
@@ -131,41 +138,60 @@ export class WriteAheadLog {
       .sort()
       .at(-1);
     this.#ids = this.#options.makeIds(youngest);
-    await this.#openSegment();
-    for (const id of emptySegmentIds) await storage.remove(segmentFileName(id));
-    for (const id of unreadableSegmentIds) await storage.setAside(segmentFileName(id), damagedFolder);
-    for (const segment of segments) {
-      this.#countSealed(segment.id, segment.bytes);
-      this.#options.onSealed(segment);
+    for (const segment of segments) this.#countSealed(segment.id, segment.bytes);
+    // Handed on before a segment is opened: on a full disk, committing these is what makes room.
+    for (const segment of segments) this.#options.onSealed(segment);
+    this.#later.push(
+      ...emptySegmentIds.map((id) => () => this.#options.storage.remove(segmentFileName(id))),
+      ...unreadableSegmentIds.map(
+        (id) => () => this.#options.storage.setAside(segmentFileName(id), damagedFolder),
+      ),
+    );
+    try {
+      await this.#openSegment();
+    } catch (error) {
+      this.#running = this.#heal(error).finally(() => {
+        this.#running = undefined;
+      });
     }
   }
 
-  admission(bytes: number): Admission {
+  admission(bytes: number, producerKey: string): Admission {
     if (this.#stopping) return stoppedAdmission;
     const { diskBytes, retryDelayMs } = this.#options.limits;
     if (this.#problem !== '') return { kind: 'failing', problem: this.#problem, retryDelayMs };
     if (this.usedBytes + bytes > diskBytes) {
       return { kind: 'disk_budget_spent', usedBytes: this.usedBytes, retryDelayMs };
     }
+    if (!this.#states.hasRoomFor(producerKey)) {
+      this.#states.forgetIdle(this.#logTimeMs());
+      if (!this.#states.hasRoomFor(producerKey)) {
+        return { kind: 'too_many_producers', producers: this.#states.count, retryDelayMs };
+      }
+    }
     return openAdmission;
   }
 
-  /** What the log knows of a producer. `encoded` is kept: it must not be a view into a larger buffer. */
-  openProducer(id: Buffer, encoded: Buffer): ProducerState {
-    const state = this.#states.open(id.toString('latin1'), encoded, this.#logTimeMs());
-    if (this.#states.count > this.#options.limits.producers) this.#states.forgetIdle(this.#logTimeMs());
-    return state;
+  /** Last sequence that the log has of a producer, by its id as latin1 text; 0 if it does not know it. */
+  appendedOf(producerKey: string): number {
+    return this.#states.appendedOf(producerKey);
+  }
+
+  durableOf(producerKey: string): number {
+    return this.#states.durableOf(producerKey);
   }
 
   /**
-   * Takes one request, whose sequences the caller has judged. `request` must stay unchanged until it
-   * is synced. Call `synced()` to learn when it is durable.
+   * Takes one request, whose sequences the caller has judged and which `admission` has let in.
+   * `request` must stay unchanged until it is synced; `producer.encoded` is kept and must not be a view
+   * into a larger buffer. Call `synced()` to learn when the request is durable.
    */
-  append(state: ProducerState, head: RequestHead, request: Buffer): void {
+  append(producer: { key: string; encoded: Buffer }, head: RequestHead, request: Buffer): void {
+    const state = this.#states.use(producer.key, producer.encoded, this.#logTimeMs());
     state.appended = head.lastSequence;
-    this.#states.keep(state, this.#logTimeMs());
-    this.#queue.push({ state, head, request });
-    this.#queueBytes += request.length + frameOverheadBytes;
+    const bytes = frameBytes(head, request);
+    this.#queue.push({ state, head, request, bytes });
+    this.#queueBytes += bytes;
     this.#appendedTickets++;
     this.#kick();
   }
@@ -190,7 +216,7 @@ export class WriteAheadLog {
 
   /** Removes a segment that ClickHouse has committed. */
   async release(id: string): Promise<void> {
-    if (this.#current === undefined) {
+    if (this.#isYoungest(id)) {
       this.#later.push(() => this.release(id));
       return;
     }
@@ -200,7 +226,7 @@ export class WriteAheadLog {
 
   /** Moves a segment that cannot be read in full out of the way, after what could be read was stored. */
   async setAside(id: string): Promise<void> {
-    if (this.#current === undefined) {
+    if (this.#isYoungest(id)) {
       this.#later.push(() => this.setAside(id));
       return;
     }
@@ -226,6 +252,11 @@ export class WriteAheadLog {
     await this.#running;
     await this.#current?.close();
     this.#current = undefined;
+  }
+
+  /** Whether no younger segment is on the disk. Older ones may go, so that a full disk can empty. */
+  #isYoungest(id: string): boolean {
+    return this.#current === undefined && id === this.#youngestSealed;
   }
 
   #kick(): void {
@@ -256,15 +287,16 @@ export class WriteAheadLog {
 
   async #commitGroup(): Promise<void> {
     const segment = await this.#writableSegment();
-    const { segmentBytes, segmentEvents } = this.#options.limits;
+    const { segmentBytes, segmentEvents, segmentLedgerRows } = this.#options.limits;
     let taken = 0;
     let takenBytes = 0;
     while (taken < this.#queue.length && takenBytes < groupBytes) {
-      const { state, head, request } = this.#queue[taken] as Entry;
+      const { state, head, request, bytes } = this.#queue[taken] as Entry;
       // A segment takes at least one request, however large.
       const overflows =
-        segment.bytes + request.length + frameOverheadBytes > segmentBytes ||
-        segment.eventCount + head.eventCount > segmentEvents;
+        segment.bytes + bytes > segmentBytes ||
+        segment.eventCount + head.eventCount > segmentEvents ||
+        segment.ledgerRows + head.ledgerRows > segmentLedgerRows;
       if (overflows && segment.requestCount > 0) {
         this.#sealDue = true;
         break;
@@ -274,7 +306,7 @@ export class WriteAheadLog {
         state.segmentId = segment.id;
       }
       segment.addRequest(state.indexInSegment, head, request);
-      takenBytes += request.length + frameOverheadBytes;
+      takenBytes += bytes;
       taken++;
     }
     if (taken === 0) return;
@@ -405,6 +437,7 @@ export class WriteAheadLog {
   }
 
   #countSealed(id: string, bytes: number): void {
+    this.#youngestSealed = id;
     this.#sealedBytes.set(id, bytes);
     this.#sealedBytesTotal += bytes;
   }

@@ -37,19 +37,25 @@ export class ProducerStates {
     return this.#states.size;
   }
 
-  /** The state of a producer, new if the log does not know it. */
-  open(key: string, encoded: Buffer, logTimeMs: number): ProducerState {
+  /** Last sequence that the log has of a producer; 0 if it does not know it. */
+  appendedOf(key: string): number {
+    return this.#states.get(key)?.appended ?? 0;
+  }
+
+  durableOf(key: string): number {
+    return this.#states.get(key)?.durable ?? 0;
+  }
+
+  /** Whether a producer can be remembered: one that is known, or a new one while there is room. */
+  hasRoomFor(key: string): boolean {
+    return this.#states.size < this.#most || this.#states.has(key);
+  }
+
+  /** The state of a producer that is about to append; new if the log does not know it. */
+  use(key: string, encoded: Buffer, logTimeMs: number): ProducerState {
     let state = this.#states.get(key);
     if (state === undefined) {
-      state = {
-        key,
-        appended: 0,
-        durable: 0,
-        lastSeenMs: logTimeMs,
-        encoded,
-        segmentId: '',
-        indexInSegment: 0,
-      };
+      state = { key, appended: 0, durable: 0, lastSeenMs: 0, encoded, segmentId: '', indexInSegment: 0 };
     } else {
       // Map order is the order of last use: the first entry is the longest silent one.
       this.#states.delete(key);
@@ -61,12 +67,6 @@ export class ProducerStates {
     state.lastSeenMs = logTimeMs;
     this.#states.set(key, state);
     return state;
-  }
-
-  /** Marks a producer as in use; one that was forgotten while a call held it is known again. */
-  keep(state: ProducerState, logTimeMs: number): void {
-    state.lastSeenMs = logTimeMs;
-    if (!this.#states.has(state.key)) this.#states.set(state.key, state);
   }
 
   restore(entries: Iterable<DurableEntry>): void {
@@ -92,12 +92,14 @@ export class ProducerStates {
     }
   }
 
-  /** Forgets the producers that were silent for too long, and the longest silent above the limit. */
+  /**
+   * Forgets the producers that were silent for too long, and no others: a producer that is forgotten
+   * while it still sends could store an event twice.
+   */
   forgetIdle(logTimeMs: number): number {
     const before = this.#states.size;
     for (const [key, state] of this.#states) {
-      const idle = logTimeMs - state.lastSeenMs >= this.#idleMs;
-      if (!idle && this.#states.size <= this.#most) break;
+      if (logTimeMs - state.lastSeenMs < this.#idleMs) break;
       if (state.appended === state.durable) this.#states.delete(key);
     }
     return before - this.#states.size;

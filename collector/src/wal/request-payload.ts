@@ -7,13 +7,25 @@ export interface RequestHead {
   readonly lastSequence: number;
   readonly eventCount: number;
   readonly lossCount: number;
+  /** Losses and rejections: rows of the ledger. Bounds a segment; not written. */
+  readonly ledgerRows: number;
   readonly rejections: readonly Rejection[];
 }
 
 const fixedBytes = 40;
 
+/** The longest detail of a rejection that is kept, in UTF-16 units; three bytes each at most. */
+const detailUnits = 1000;
+
+/** Upper bound of the head's bytes. */
+export function requestHeadBytes(head: RequestHead): number {
+  let bytes = fixedBytes;
+  for (const { detail } of head.rejections) bytes += 11 + 3 * Math.min(detail.length, detailUnits);
+  return bytes;
+}
+
 export function encodeRequestHead(producerIndex: number, head: RequestHead): Buffer {
-  const details = head.rejections.map((rejection) => Buffer.from(rejection.detail.slice(0, 1000)));
+  const details = head.rejections.map((rejection) => Buffer.from(rejection.detail.slice(0, detailUnits)));
   let bytes = fixedBytes;
   for (const detail of details) bytes += 11 + detail.length;
   const payload = Buffer.allocUnsafe(bytes);

@@ -23,6 +23,7 @@ export class SegmentWriter {
   requestCount = 0;
   eventCount = 0;
   producerCount = 0;
+  ledgerRows = 0;
   readonly #file: SegmentFile;
   readonly #seed: number;
   #pending: Buffer[] = [];
@@ -73,6 +74,7 @@ export class SegmentWriter {
     this.#add(frameType.request, [encodeRequestHead(producerIndex, head), request]);
     this.requestCount++;
     this.eventCount += head.eventCount;
+    this.ledgerRows += head.ledgerRows;
   }
 
   #add(type: number, parts: Buffer[]): void {

@@ -52,5 +52,14 @@ export class Diagnostics {
 
 function writeLine({ kind, message, suppressed }: Diagnostic): void {
   const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : '';
-  process.stderr.write(`sluice: ${kind}: ${message}${more}\n`);
+  const { stderr } = process;
+  // A pipe whose reader is gone emits 'error', which ends the job if nobody listens. console.error would not do:
+  // it listens for the first such error of a stream only.
+  const ignore = (): void => {};
+  stderr.on('error', ignore);
+  stderr.write(`sluice: ${kind}: ${message}${more}\n`, (error) => {
+    // The event comes after this call.
+    if (error) setImmediate(() => stderr.removeListener('error', ignore));
+    else stderr.removeListener('error', ignore);
+  });
 }

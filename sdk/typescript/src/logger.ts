@@ -171,7 +171,7 @@ export class SluiceLogger implements Logger, Exiting {
   }
 
   get pending(): number {
-    return this.#isStopped ? 0 : this.#buffer.bufferedEvents;
+    return this.#isStopped ? 0 : this.#buffer.pending;
   }
 
   async finish(): Promise<void> {
@@ -298,7 +298,8 @@ export class SluiceLogger implements Logger, Exiting {
 
   async #close(timeoutMs: number): Promise<FlushResult> {
     const result = await this.#flush(timeoutMs);
-    if (result.pending > 0) this.#reportUndelivered(`the logger was closed after ${timeoutMs} ms`);
+    // Not `pending`, which counts events: losses may be left alone.
+    if (!result.acknowledged) this.#reportUndelivered(`the logger was closed after ${timeoutMs} ms`);
     this.#isStopped = true;
     this.#delivery.stop();
     this.#buffer.close();
@@ -308,10 +309,13 @@ export class SluiceLogger implements Logger, Exiting {
 
   #reportUndelivered(when: string): void {
     const error = this.#delivery.counts.lastError;
+    const { bufferedEvents, pending } = this.#buffer;
+    const losses = pending - bufferedEvents;
+    const andLosses = losses > 0 ? ` and ${losses} losses` : '';
     this.#diagnostics.report(
       'undelivered',
       () =>
-        `${this.#buffer.bufferedEvents} events of run ${this.run} were not acknowledged when ${when}` +
+        `${bufferedEvents} events${andLosses} of run ${this.run} were not acknowledged when ${when}` +
         (error === undefined ? '' : `; last error: ${error}`),
     );
   }

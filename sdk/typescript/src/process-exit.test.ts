@@ -12,11 +12,15 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a job of a few lines in a process of its own. */
-function runJob(endpoint: string, lines: string): Promise<Ended> {
-  const script = `import { createLogger } from '${sdk}';
+function jobOf(lines: string): string {
+  return `import { createLogger } from '${sdk}';
     const log = createLogger({ run: 'exit', ackTimeoutMs: 500, exitTimeoutMs: 300, backoffMaxMs: 100 });
     ${lines}`;
+}
+
+/** Runs a job of a few lines in a process of its own. */
+function runJob(endpoint: string, lines: string): Promise<Ended> {
+  const script = jobOf(lines);
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     env: { ...process.env, SLUICE_ENDPOINT: endpoint },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -104,4 +108,70 @@ test('a job that calls process.exit() is told what it left behind', async (conte
   const { code, stderr } = await runJob(endpoint, `log.info('a'); process.exit(3);`);
   assert.equal(code, 3);
   assert.match(stderr, /undelivered: 1 events.*call and await close\(\)/);
+});
+
+test('a process that ends by itself delivers losses too', async (context) => {
+  const model = new CollectorModel();
+  const endpoint = await serve(context, model);
+  const { code, stderr } = await runJob(
+    endpoint,
+    `log.event('small'); await log.flush(); log.event('large', { text: 'x'.repeat(2_000_000) });`,
+  );
+  assert.equal(code, 0);
+  assert.match(stderr, /^sluice: too_large: [^\n]*\n$/);
+  assert.deepEqual(model.fates().get(2), { loss: 'LOSS_REASON_TOO_LARGE' });
+});
+
+test('a closed logger has delivered its losses', async (context) => {
+  const model = new CollectorModel();
+  const endpoint = await serve(context, model);
+  const { code, stdout } = await runJob(
+    endpoint,
+    `log.event('small'); await log.flush(); log.event('large', { text: 'x'.repeat(2_000_000) });
+     console.log(JSON.stringify(await log.close())); process.exit(0);`,
+  );
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(stdout), { acknowledged: true, pending: 0 });
+  assert.deepEqual(model.fates().get(2), { loss: 'LOSS_REASON_TOO_LARGE' });
+});
+
+test('a job that leaves nothing but losses behind ends, and is told so', async () => {
+  const gone = await startServer(new CollectorModel());
+  gone.kill();
+  const large = `log.event('large', { text: 'x'.repeat(2_000_000) });`;
+  for (const [end, expectedCode] of [
+    ['', 0],
+    ['await log.close({ timeoutMs: 100 });', 0],
+    ['process.exit(3);', 3],
+  ] as const) {
+    const { code, stderr } = await runJob(gone.endpoint, `${large} ${large} ${end}`);
+    assert.equal(code, expectedCode);
+    assert.match(stderr, /sluice: undelivered: 0 events and 2 losses of run exit were not acknowledged/);
+  }
+});
+
+test('a job whose stderr nobody reads any more goes on', async () => {
+  const gone = await startServer(new CollectorModel());
+  gone.kill();
+  // Diagnostics of three kinds, the second and the third when the pipe is known to be broken.
+  const job = jobOf(
+    `await new Promise((done) => setTimeout(done, 200));
+     createLogger({ bufferBytes: -1 });
+     await new Promise((done) => setTimeout(done, 50));
+     log.event('large', { text: 'x'.repeat(2_000_000) });
+     log.info('a');
+     await log.close({ timeoutMs: 100 });
+     await new Promise((done) => setTimeout(done, 50));
+     console.log('done');`,
+  );
+  // A pipe as the shell makes it, whose reader is gone at once; what is to be known of the job goes by descriptor 3.
+  const shell = '{ "$0" --input-type=module -e "$1" 2>&1 >&3; echo "code $?" >&3; } | true';
+  const child = spawn('sh', ['-c', shell, process.execPath, job], {
+    env: { ...process.env, SLUICE_ENDPOINT: gone.endpoint },
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  });
+  let told = '';
+  child.stdio[3]!.on('data', (text) => (told += text));
+  await new Promise((resolve) => child.on('close', resolve));
+  assert.equal(told, 'done\ncode 0\n');
 });

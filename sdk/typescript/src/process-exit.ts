@@ -1,10 +1,10 @@
 /** What the end of the process needs from a logger. */
 export interface Exiting {
-  /** Events that are not acknowledged. */
+  /** Sequence numbers that are not acknowledged: events, and losses that the collector has not been told of. */
   readonly pending: number;
   /** Delivers what is left within its deadline, or else gives it up. */
   finish(): Promise<void>;
-  /** The process ends now, with events left. */
+  /** The process ends now, with something left. */
   abandon(): void;
 }
 

@@ -100,6 +100,11 @@ export class RequestBuffer {
     return this.frozen[0]?.first ?? this.#sealed[0]?.first ?? this.#open?.first ?? this.logged + 1;
   }
 
+  /** Numbers that are not acknowledged: of the buffered events, and of losses that are not reported yet. */
+  get pending(): number {
+    return this.logged + 1 - this.firstPending;
+  }
+
   get hasSealed(): boolean {
     return this.#sealed.length > 0;
   }
