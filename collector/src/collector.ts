@@ -13,7 +13,8 @@ import { GrpcServer } from './receive/grpc-server.js';
 import { prepareSchema } from './store/schema.js';
 import { Uuid7Source } from './uuid7.js';
 import { type DirectoryLock, lockDirectory } from './wal/lock.js';
-import { damagedFolder, WriteAheadLog } from './wal/log.js';
+import { WriteAheadLog } from './wal/log.js';
+import { damagedFolder } from './wal/recovery.js';
 import { DirectoryStorage } from './wal/storage.js';
 
 /** How long a start waits for the store before it goes on without it. */

@@ -125,6 +125,10 @@ export class MemoryStorage implements LogStorage {
     this.files.delete(name);
   }
 
+  async copyAside(name: string): Promise<void> {
+    this.aside.set(name, Buffer.from(this.#file(name).bytes));
+  }
+
   async setAside(name: string): Promise<void> {
     this.aside.set(name, this.#file(name).bytes);
     this.files.delete(name);

@@ -184,6 +184,27 @@ test('a second crash before a torn segment is committed leaves it whole and seal
   assert.equal(reading(twice.storage, name.slice(0, -4)).unreadBytes, 0);
 });
 
+test('damage in the middle of the youngest segment is kept aside before anything is cut off', async () => {
+  const { log, storage } = await open(new MemoryStorage());
+  for (let first = 1; first <= 5; first++) {
+    append(log, 1, first, first);
+    await log.synced();
+  }
+  const name = [...storage.files.keys()][0] as string;
+  const damaged = storage.kill();
+  const file = damaged.files.get(name) as { bytes: Buffer };
+  file.bytes = Buffer.from(file.bytes);
+  const at = file.bytes.indexOf('1:3-3');
+  file.bytes[at] = 0;
+  const before = Buffer.from(file.bytes);
+  const after = await open(damaged);
+  assert.deepEqual(contents(after.storage), ['1:1-1', '1:2-2']);
+  assert.deepEqual(after.storage.aside.get(name), before);
+  const whole = storage.kill();
+  await open(whole);
+  assert.equal(whole.aside.size, 0);
+});
+
 test('recovery syncs what an earlier process only wrote, before it counts', async () => {
   const { log, storage } = await open(new MemoryStorage());
   append(log, 1, 1, 1);

@@ -14,7 +14,7 @@ import type { WalLimits } from '../limits.js';
 import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
 import { frameHeaderBytes } from './frame.js';
 import { type ProducerState, ProducerStates } from './producer-states.js';
-import { recoverLog } from './recovery.js';
+import { damagedFolder, recoverLog } from './recovery.js';
 import { type RequestHead, requestHeadBytes } from './request-payload.js';
 import { segmentFileName } from './segment-name.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -74,8 +74,6 @@ function frameBytes(head: RequestHead, request: Buffer): number {
   return frameHeaderBytes + requestHeadBytes(head) + request.length;
 }
 
-/** Where segments go that cannot be read in full. */
-export const damagedFolder = 'damaged';
 const healDelayMs = { first: 50, most: 2000 } as const;
 
 const openAdmission: Admission = { kind: 'open' };

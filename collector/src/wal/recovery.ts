@@ -19,8 +19,11 @@ import {
 } from './frame.js';
 import type { LogNotices, SealedSegment } from './log.js';
 import { segmentFileName, segmentIdsOf } from './segment-name.js';
-import { readSegment, type SegmentReading } from './segment-reader.js';
+import { hasFrameBehind, readSegment, type SegmentReading } from './segment-reader.js';
 import type { LogStorage, SegmentFile } from './storage.js';
+
+/** Where segments go that cannot be read in full. */
+export const damagedFolder = 'damaged';
 
 export interface Recovery {
   readonly durable: DurableSnapshot;
@@ -64,10 +67,16 @@ export async function recoverLog(storage: LogStorage, log: LogNotices): Promise<
       continue;
     }
     if (reading.unreadBytes > 0) {
-      log.warn(
-        { segment: id, unreadBytes: reading.unreadBytes, requests: reading.requests.length },
-        'the last segment ends in bytes that were never acknowledged; they are ignored',
-      );
+      const fields = { segment: id, unreadBytes: reading.unreadBytes, requests: reading.requests.length };
+      if (hasFrameBehind(bytes, reading.soundBytes, id)) {
+        await storage.copyAside(segmentFileName(id), damagedFolder);
+        log.warn(
+          { ...fields, folder: damagedFolder },
+          'the last segment is damaged in the middle: what lies before is stored, a copy of the file is kept aside',
+        );
+      } else {
+        log.warn(fields, 'the last segment ends in bytes that were never acknowledged; they are cut off');
+      }
     }
     if (reading.requests.length === 0) {
       emptySegmentIds.unshift(id);

@@ -9,6 +9,7 @@ import type { Producer, RequestRecord, SegmentContents } from '../record.js';
 import {
   type DurableSnapshot,
   decodeDurablePayload,
+  frameHeaderBytes,
   frameSeed,
   frameType,
   isSegmentPayload,
@@ -74,6 +75,28 @@ export function readSegment(bytes: Buffer, segmentId: string): SegmentReading {
     soundBytes: offset,
     unreadBytes: bytes.length - offset,
   };
+}
+
+/** How many bytes are checksummed at most in the search for a frame behind damage. */
+const searchBytes = 256 * 1024 * 1024;
+
+/**
+ * Whether a sound frame lies somewhere behind the bytes that could not be read. A crash tears the end
+ * off and leaves nothing behind it; damage in the middle leaves what was written after it.
+ */
+export function hasFrameBehind(bytes: Buffer, soundBytes: number, segmentId: string): boolean {
+  const seed = frameSeed(segmentId);
+  let checked = 0;
+  for (let offset = soundBytes + 1; offset + frameHeaderBytes <= bytes.length; offset++) {
+    const type = bytes[offset + 8] as number;
+    const length = bytes.readUInt32LE(offset);
+    if (type < frameType.producer || type > frameType.seal) continue;
+    if (offset + frameHeaderBytes + length > bytes.length) continue;
+    checked += length;
+    if (checked > searchBytes) return true;
+    if (readFrame(bytes, offset, seed) !== null) return true;
+  }
+  return false;
 }
 
 /** The reading as the next stage takes it. `decode` turns an encoded producer into one. */

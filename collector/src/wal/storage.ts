@@ -5,7 +5,7 @@
  * Every method rejects with the operating system's error; nothing is retried here.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface LogStorage {
@@ -23,6 +23,8 @@ export interface LogStorage {
   /** Makes the creation and removal of files durable. */
   syncDirectory(): Promise<void>;
   remove(name: string): Promise<void>;
+  /** Copies a file into a sub-folder, durably, before it is changed. */
+  copyAside(name: string, folder: string): Promise<void>;
   /** Moves a file into a sub-folder, out of the log's way. */
   setAside(name: string, folder: string): Promise<void>;
 }
@@ -97,6 +99,18 @@ export class DirectoryStorage implements LogStorage {
 
   remove(name: string): Promise<void> {
     return unlink(join(this.directory, name));
+  }
+
+  async copyAside(name: string, folder: string): Promise<void> {
+    await mkdir(join(this.directory, folder), { recursive: true });
+    const copy = join(this.directory, folder, name);
+    await copyFile(join(this.directory, name), copy);
+    const handle = await open(copy, 'r+');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 
   async setAside(name: string, folder: string): Promise<void> {
