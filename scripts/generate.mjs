@@ -20,9 +20,10 @@ function generate(outDir) {
       '--grpcLib=@grpc/grpc-js',
       '--importFileExtension=.js',
       `--outDir=${outDir}`,
-      join(root, 'proto', 'sluice', 'v1', 'collector.proto'),
+      // Relative: the generator writes this path into what it generates.
+      'proto/sluice/v1/collector.proto',
     ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
+    { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
   );
 }
 
@@ -42,7 +43,7 @@ if (process.argv.includes('--check')) {
     );
     if (stale.length > 0) {
       console.error(`proto/src/generated is not current: ${stale.join(', ')}\nRun: npm run generate`);
-      process.exit(1);
+      process.exitCode = 1;
     }
   } finally {
     rmSync(fresh, { recursive: true, force: true });
