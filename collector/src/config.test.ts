@@ -41,6 +41,13 @@ test('a wrong value is named with what it is', () => {
   );
 });
 
+test('an unknown variable is named with the nearest known one', () => {
+  assert.throws(
+    () => environmentLayer({ SLUICE_WAL_SEGMENT_AGE: '5' }),
+    /unknown variable SLUICE_WAL_SEGMENT_AGE; the nearest known one is SLUICE_WAL_SEGMENT_AGE_MS/,
+  );
+});
+
 test("the variables of the SDKs are not the collector's", () => {
   assert.deepEqual(environmentLayer({ SLUICE_ENDPOINT: 'x', SLUICE_PROJECT: 'p', SLUICE_RUN: 'r' }), {});
   assert.ok(variableNames().has('SLUICE_STORE_URL'));

@@ -81,8 +81,19 @@ export function variableNames(): Map<string, readonly [section: string, key: str
   return names;
 }
 
-/** The layer that environment variables make. Variables of the SDKs and of others are not looked at. */
+/** Variables of the SDKs, which a job and its sidecar may share. */
+const sdkVariables = ['SLUICE_ENDPOINT', 'SLUICE_PROJECT', 'SLUICE_RUN', 'SLUICE_JOB'];
+
+/** The layer that environment variables make. One that begins with SLUICE_ and is not known is an error. */
 export function environmentLayer(env: NodeJS.ProcessEnv): Layer {
+  const known = [...variableNames().keys()];
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('SLUICE_') || known.includes(name) || sdkVariables.includes(name)) continue;
+    throw new SluiceError(
+      'configuration',
+      `unknown variable ${name}; the nearest known one is ${nearest(name, [...known, ...sdkVariables])}`,
+    );
+  }
   const layer: Record<string, Record<string, unknown> | unknown> = {};
   for (const [variable, [name, key]] of variableNames()) {
     const text = env[variable];

@@ -45,6 +45,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+// A reader that went away, as with `| head`: there is nobody to show anything to.
+process.stdout.on('error', () => {
+  void cleanUp().then(() => process.exit(1));
+});
+
 try {
   const isWhole = await demonstrate();
   if (isWhole && keep) service.release();

@@ -7,12 +7,14 @@
  * 3. `stop` refuses new calls, waits for the open ones, then cuts what is left.
  */
 import {
+  logVerbosity,
   Server,
   ServerCredentials,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
+  setLogVerbosity,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { type LogResponse, loaderOptions, protoPath, rejectionReasons } from '@sluice/proto';
@@ -56,6 +58,8 @@ export class GrpcServer {
 
   /** Resolves to the port that it listens on. */
   async start(): Promise<number> {
+    // What grpc-js would print is told by our own errors.
+    setLogVerbosity(logVerbosity.NONE);
     const { limits, messageLimits, log, notices, address } = this.#options;
     const server = new Server({
       'grpc.max_receive_message_length': messageLimits.messageBytes + envelopeBytes,

@@ -61,6 +61,8 @@ export class BatchInserter {
   readonly #limits: StoreLimits;
   readonly #log: InsertNotices;
   readonly #stop: AbortSignal;
+  /** Why the last question had no answer, for the log. */
+  #lastProblem = '';
 
   constructor(clickhouse: ClickHouse, limits: StoreLimits, log: InsertNotices, stop: AbortSignal) {
     this.#clickhouse = clickhouse;
@@ -135,8 +137,8 @@ export class BatchInserter {
       if (found !== 'unknown') return found;
       if (tries === 1 || tries % 10 === 0) {
         this.#log.warn(
-          { batch: batch.batchId, tries },
-          'the store does not answer; a batch of an earlier start waits',
+          { batch: batch.batchId, table: batch.table, tries, problem: this.#lastProblem },
+          'the store cannot tell whether a batch of an earlier start is committed; it waits',
         );
       }
       await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
@@ -163,6 +165,7 @@ export class BatchInserter {
       timeoutMs: this.#limits.queryTimeoutMs,
     });
     if (answer.kind === 'ok') return answer.text.trim() === '0' ? 'no' : 'yes';
+    this.#lastProblem = answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
     return 'unknown';
   }
 }

@@ -35,7 +35,7 @@ export async function prepareSchema(
     const before = await readColumns(client);
     const problem = before.length === 0 ? '' : compareColumns(columns, before);
     if (problem !== '') return { kind: 'mismatch', problem };
-    const applied = await applyMigrations(client);
+    const applied = await applyMigrations(client, await hasAllTables(client));
     const after = compareColumns(columns, await readColumns(client));
     return after === '' ? { kind: 'ready', applied } : { kind: 'mismatch', problem: after };
   } catch (error) {
@@ -69,7 +69,22 @@ async function createDatabase(address: StoreAddress, timeoutMs: number): Promise
   }
 }
 
-async function applyMigrations(client: ClickHouseClient): Promise<string[]> {
+/** What the files of the schema make. */
+const tables = ['events', 'producers', 'losses', 'quarantine', 'runs', 'sequence_gaps'] as const;
+
+/** Whether all tables and views are there; one may have been dropped after it was made. */
+async function hasAllTables(client: ClickHouseClient): Promise<boolean> {
+  const rows = await client.query({
+    query:
+      'SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN {tables:Array(String)}',
+    query_params: { tables },
+    format: 'JSONEachRow',
+  });
+  return (await rows.json()).length === tables.length;
+}
+
+/** Applies the files that are not recorded as done; all of them, which is harmless, if `isComplete` is false. */
+async function applyMigrations(client: ClickHouseClient, isComplete: boolean): Promise<string[]> {
   await client.command({
     query: `CREATE TABLE IF NOT EXISTS sluice_migrations (name String, applied_at DateTime DEFAULT now())
             ENGINE = MergeTree ORDER BY name SETTINGS fsync_after_insert = 1`,
@@ -78,7 +93,7 @@ async function applyMigrations(client: ClickHouseClient): Promise<string[]> {
   const done = new Set((await rows.json<{ name: string }>()).map(({ name }) => name));
   const applied: string[] = [];
   for (const file of (await readdir(schemaFolder)).filter((name) => name.endsWith('.sql')).sort()) {
-    if (done.has(file)) continue;
+    if (isComplete && done.has(file)) continue;
     for (const query of splitStatements(await readFile(schemaFolder + file, 'utf8'))) {
       await client.command({ query });
     }

@@ -299,7 +299,10 @@ export class SluiceLogger implements Logger, Exiting {
   async #close(timeoutMs: number): Promise<FlushResult> {
     const result = await this.#flush(timeoutMs);
     // Not `pending`, which counts events: losses may be left alone.
-    if (!result.acknowledged) this.#reportUndelivered(`the logger was closed after ${timeoutMs} ms`);
+    if (!result.acknowledged)
+      this.#reportUndelivered(
+        timeoutMs > 0 ? `the logger was closed after ${timeoutMs} ms` : 'the process ended',
+      );
     this.#isStopped = true;
     this.#delivery.stop();
     this.#buffer.close();
