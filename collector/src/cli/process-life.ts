@@ -15,8 +15,11 @@ export interface Life {
   readonly stop: () => Promise<void>;
   /** Ends what does not end with the process itself; must not wait. */
   readonly endNow?: () => void;
-  /** A supervised process leaves Ctrl-C, which the terminal sends to all, to its supervisor. */
-  readonly ignoreInterrupt?: boolean;
+  /**
+   * A supervised process leaves signals, which a terminal or a service manager sends to the whole
+   * group, to its supervisor, and stops when that lets go of the IPC channel.
+   */
+  readonly isSupervised?: boolean;
 }
 
 export function crash(logger: Logger, error: unknown, endNow?: () => void): never {
@@ -41,13 +44,14 @@ export function liveUntilStopped(life: Life): void {
       (error: unknown) => crash(logger, error, endNow),
     );
   };
-  process.on('SIGTERM', () => begin('SIGTERM', 15));
-  process.on('SIGINT', () => {
-    if (life.ignoreInterrupt !== true) begin('SIGINT', 2);
-  });
+  const onSignal = (why: string, signalNumber: number): void => {
+    if (life.isSupervised !== true) begin(why, signalNumber);
+  };
+  process.on('SIGTERM', () => onSignal('SIGTERM', 15));
+  process.on('SIGINT', () => onSignal('SIGINT', 2));
   if (process.connected) {
     process.on('disconnect', () => {
-      if (!stopping) begin('the parent process has ended', 15);
+      if (!stopping) begin('the parent process has let go', 15);
     });
   }
   // Covers rejections too: Node turns one that nobody handles into this.

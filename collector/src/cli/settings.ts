@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { type Config, environmentLayer, fileLayer, type Layer, makeConfig } from '../config.js';
 import type { ConfigFlags } from './flags.js';
 
-export function settingsOf(flags: ConfigFlags): Config {
+/** @param defaults what this command has otherwise than limits.ts, below everything that is said */
+export function settingsOf(flags: ConfigFlags, defaults: Layer = {}): Config {
   const given: Layer = {
     data: { directory: flags.data },
     grpc: { address: flags.grpc },
@@ -11,6 +12,7 @@ export function settingsOf(flags: ConfigFlags): Config {
     embedded: { host: flags.host, port: flags.port },
   };
   return makeConfig(
+    defaults,
     flags.config === undefined ? {} : fileLayer(flags.config),
     environmentLayer(process.env),
     withoutAbsent(given),

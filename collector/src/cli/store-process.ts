@@ -121,7 +121,8 @@ export class StoreProcess {
   async #end(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
-    child.process.kill('SIGTERM');
+    // Not a signal, which the store leaves to us: it stops when the channel closes, as if we had died.
+    if (child.process.connected) child.process.disconnect();
     const deadline = setTimeout(() => {
       this.#options.log.warn({ storePid: child.pid, stopMs }, 'the embedded store does not stop; killing it');
       child.process.kill('SIGKILL');
@@ -156,7 +157,7 @@ export class StoreProcess {
     if (configFile !== undefined) args.push('--config', configFile);
     const child = spawn(process.execPath, [program, ...args], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(threads) },
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(threads), SLUICE_LOG_LEVEL: this.#options.log.level },
     });
     const exited = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));

@@ -41,7 +41,7 @@ async function serve(flags: StoreFlags): Promise<void> {
   const logger = openLog(config.logLevel);
   const { host, port, ...limits } = config.embedded;
   const embedded = createEmbeddedStore({ dataDir: storeDirectory(config), host, port, limits, log: logger });
-  liveUntilStopped({ logger, stop: () => embedded.stop(), ignoreInterrupt: true });
+  liveUntilStopped({ logger, stop: () => embedded.stop(), isSupervised: true });
   try {
     const { url, port: bound } = await embedded.start();
     await notifySupervisor({ kind: 'ready', url, port: bound });

@@ -16,7 +16,8 @@ import { superviseStore } from './supervised-store.js';
 import { renderFacts } from './table.js';
 
 export async function up(flags: ConfigFlags): Promise<void> {
-  const config = settingsOf(flags);
+  // On a terminal the welcome says it all; a service's log wants the starts and stops.
+  const config = settingsOf(flags, process.stderr.isTTY ? { logLevel: 'warn' } : {});
   const logger = openLog(config.logLevel);
   const both = new StoreAndCollector(config, flags.config, logger);
   liveUntilStopped({ logger, stop: () => both.stop(), endNow: () => both.store.endNow() });
