@@ -17,6 +17,7 @@ import {
 import type { RunsFlags } from './runs.js';
 import type { SqlFlags } from './sql.js';
 import type { StoreFlags } from './store.js';
+import type { WalInspectFlags } from './wal-inspect.js';
 
 export async function runProgram(argv: readonly string[]): Promise<void> {
   const program = describeProgram();
@@ -149,6 +150,20 @@ export function describeProgram(): Command {
     .addOption(databaseOption())
     .addHelpText('after', examples(['sluice runs', 'sluice runs --project training-logs']))
     .action(async (flags: RunsFlags) => (await import('./runs.js')).runs(flags));
+
+  const wal = program.command('wal').description('look into a write-ahead log');
+  wal
+    .command('inspect')
+    .description('list segments, producers and ranges, and what the next start would do; changes nothing')
+    .addArgument(new Argument('<dir>', 'the data directory of a collector, or the wal folder in it'))
+    .addOption(new Option('--json', 'one line of JSON a segment'))
+    .addHelpText(
+      'after',
+      examples(['sluice wal inspect ./sluice-data', 'sluice wal inspect /var/lib/sluice --json']),
+    )
+    .action(async (directory: string, flags: WalInspectFlags) =>
+      (await import('./wal-inspect.js')).walInspect(directory, flags),
+    );
 
   program.addHelpText(
     'after',
