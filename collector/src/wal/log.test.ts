@@ -205,6 +205,26 @@ test('damage in the middle of the youngest segment is kept aside before anything
   assert.equal(whole.aside.size, 0);
 });
 
+test('a torn request of many megabytes is a torn tail, not damage', async () => {
+  const { log, storage } = await open(new MemoryStorage());
+  append(log, 1, 1, 1);
+  await log.synced();
+  // Bytes like those of encoded events: small numbers, many of them frame types.
+  const state = { value: 1 };
+  const text = Buffer.alloc(6_000_000, 0).map(() => {
+    state.value = (Math.imul(state.value, 1664525) + 1013904223) >>> 0;
+    return state.value >>> 29;
+  });
+  append(log, 1, 2, 2, Buffer.from(text).toString('latin1'));
+  await log.synced();
+  const torn = storage.kill();
+  const file = [...torn.files.values()][0] as { bytes: Buffer };
+  file.bytes = file.bytes.subarray(0, file.bytes.length - 1000);
+  const after = await open(torn);
+  assert.deepEqual(contents(after.storage), ['1:1-1']);
+  assert.equal(torn.aside.size, 0);
+});
+
 test('recovery syncs what an earlier process only wrote, before it counts', async () => {
   const { log, storage } = await open(new MemoryStorage());
   append(log, 1, 1, 1);

@@ -92,11 +92,31 @@ export function hasFrameBehind(bytes: Buffer, soundBytes: number, segmentId: str
     const length = bytes.readUInt32LE(offset);
     if (type < frameType.producer || type > frameType.seal) continue;
     if (offset + frameHeaderBytes + length > bytes.length) continue;
+    if (!isPlausible(bytes, offset + frameHeaderBytes, type, length)) continue;
     checked += length;
     if (checked > searchBytes) return true;
     if (readFrame(bytes, offset, seed) !== null) return true;
   }
   return false;
+}
+
+/** Cheap tests that nearly every place fails which is not the start of a frame, before its checksum is made. */
+function isPlausible(bytes: Buffer, start: number, type: number, length: number): boolean {
+  if (type === frameType.seal) return length === 8;
+  // Producer: its id, then the encoded `Producer`, whose first field every encoder makes the id again.
+  if (type === frameType.producer) {
+    if (length < 34 || bytes[start + 16] !== 0x0a || bytes[start + 17] !== 0x10) return false;
+    return bytes.compare(bytes, start, start + 16, start + 18, start + 34) === 0;
+  }
+  // Request: the high halves of the time and of both sequences are small numbers.
+  if (length < 40) return false;
+  const timeHigh = bytes.readUInt32LE(start + 8);
+  return (
+    timeHigh > 0 &&
+    timeHigh < 0x10000 &&
+    bytes.readUInt32LE(start + 16) < 0x200000 &&
+    bytes.readUInt32LE(start + 24) < 0x200000
+  );
 }
 
 /** The reading as the next stage takes it. `decode` turns an encoded producer into one. */
