@@ -2,20 +2,13 @@
  * Reads sealed segments back, one at a time into one buffer that all lanes of the worker share: what
  * a segment's bytes become is copied out of them at once, so they are not needed while it is inserted.
  */
-import { type MessageLimits, messageLimits } from './limits.js';
-import type { Producer, SegmentContents } from './record.js';
-import { decodeProducer } from './validate/decode-producer.js';
+import type { SegmentContents } from './record.js';
+import { decodeStoredProducer } from './validate/decode-producer.js';
 import type { SealedSegment } from './wal/log.js';
 import { segmentFileName } from './wal/segment-name.js';
 import { readSegment, segmentContents } from './wal/segment-reader.js';
 import type { LogStorage } from './wal/storage.js';
 
-/** Limits hold at the door: what passed it under other limits must still be read. */
-const unlimited: MessageLimits = {
-  ...messageLimits,
-  producerStringBytes: Number.POSITIVE_INFINITY,
-  labelsPerProducer: Number.POSITIVE_INFINITY,
-};
 const mebibyte = 1024 * 1024;
 
 export class SegmentSource {
@@ -45,17 +38,10 @@ export class SegmentSource {
       const damage = reading.sealed
         ? ''
         : `${reading.unreadBytes} bytes behind byte ${reading.soundBytes} do not pass their checksum`;
-      return work(segmentContents(reading, sealed.id, bytes, decodeStored), damage);
+      return work(segmentContents(reading, sealed.id, bytes, decodeStoredProducer), damage);
     });
+    // The caller has the failure; the next one only waits for the buffer.
     this.#busy = result.catch(() => undefined);
     return result;
   }
-}
-
-/** The door checked these bytes before they went into the log, and their checksum has been checked since. */
-function decodeStored(encoded: Buffer): Producer {
-  const decoded = decodeProducer(encoded, unlimited);
-  if (decoded.kind === 'invalid')
-    throw new Error(`the log holds a producer that the door refuses: ${decoded.problem}`);
-  return decoded.producer;
 }

@@ -7,6 +7,7 @@ import { type Engine, type EngineConnection, openEngine } from '@sluice/collecto
 import { writeEngineConfig } from '@sluice/collector/embedded/engine-config.js';
 import { eventsColumns } from '@sluice/collector/encode/encode-segment.js';
 import { embeddedLimits } from '@sluice/collector/limits.js';
+import { insertSettings } from '@sluice/collector/store/batch-inserter.js';
 import { splitStatements } from '@sluice/collector/store/schema.js';
 import { ownUsage } from '../measure/usage.js';
 import type { EngineCalls } from './protocol.js';
@@ -14,10 +15,10 @@ import { serve } from './serve.js';
 
 const schemaFolder = new URL('../schema/', import.meta.resolve('@sluice/collector/collector.js'));
 const columns = eventsColumns.map(([name]) => name).join(', ');
-/** Those of collector/src/store/batch-inserter.ts: one block in, one part out. */
-const settings = `async_insert = 0, insert_deduplicate = 1, max_insert_block_size = 100000000,
-  min_insert_block_size_rows = 0, min_insert_block_size_bytes = 0, max_insert_threads = 1,
-  input_format_parallel_parsing = 0`;
+/** Those of the collector: one block in, one part out. */
+const settings = Object.entries(insertSettings)
+  .map(([name, value]) => `${name} = ${value}`)
+  .join(', ');
 
 let engine: Engine | undefined;
 let connection: EngineConnection | undefined;

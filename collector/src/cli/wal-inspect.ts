@@ -4,9 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type MessageLimits, messageLimits } from '../limits.js';
 import { formatUuid, uuidTimeMs } from '../uuid7.js';
-import { decodeProducer } from '../validate/decode-producer.js';
+import { decodeStoredProducer } from '../validate/decode-producer.js';
 import { segmentFileName, segmentIdsOf } from '../wal/segment-name.js';
 import { hasFrameBehind, readSegment, type SegmentReading } from '../wal/segment-reader.js';
 import { DirectoryStorage } from '../wal/storage.js';
@@ -16,13 +15,6 @@ import { renderTable, type TableColumn } from './table.js';
 export interface WalInspectFlags {
   readonly json?: boolean;
 }
-
-/** What the door let in under other limits must still be shown. */
-const unlimited: MessageLimits = {
-  ...messageLimits,
-  producerStringBytes: Number.POSITIVE_INFINITY,
-  labelsPerProducer: Number.POSITIVE_INFINITY,
-};
 
 interface ProducerRange {
   readonly producerId: string;
@@ -134,13 +126,12 @@ function producerRanges(reading: SegmentReading): ProducerRange[] {
   return [...ranges].map(([index, { first, last, requests }]) => {
     // A producer's frame is its id, then the encoded `Producer`.
     const frame = reading.producers[index] as Buffer;
-    const decoded = decodeProducer(frame.subarray(16), unlimited);
-    const producer = decoded.kind === 'producer' ? decoded.producer : undefined;
+    const { project, runId, rank } = decodeStoredProducer(frame.subarray(16));
     return {
       producerId: formatUuid(frame.subarray(0, 16)),
-      project: producer?.project ?? '?',
-      runId: producer?.runId ?? '?',
-      rank: producer?.rank ?? 0,
+      project,
+      runId,
+      rank,
       firstSequence: first,
       lastSequence: last,
       requests,

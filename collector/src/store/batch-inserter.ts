@@ -3,14 +3,17 @@
  *
  * Invariants:
  * 1. The token of every try is the batch's own: the same rows never go under another one.
- * 2. After an answer that leaves doubt, and for a batch of an earlier process, the table is asked
- *    for the batch id before anything is sent again.
+ * 2. After every failure, and for a batch of an earlier process, the table is asked for the batch id
+ *    before anything is sent again: the block may be in it whatever the error, as when a view behind it
+ *    throws.
  * 3. An INSERT is one block in one partition, so the batch is there whole or not at all.
- * 4. Trying ends only with 'stored', 'refused' for good, or 'stopped' when the process stops.
+ * 4. Trying ends only with 'stored', 'refused' for good, or 'stopped' when the process stops. A refusal
+ *    counts when it came twice in a row and the block is not in the table: a body that was cut on its
+ *    way is refused like a wrong one.
  */
 import type { StoreLimits } from '../limits.js';
 import type { ClickHouse, StoreAnswer } from './clickhouse.js';
-import { isRefusedForGood, leavesDoubt } from './refusals.js';
+import { isRefusedForGood } from './refusals.js';
 
 export interface Batch {
   readonly table: string;
@@ -39,8 +42,11 @@ export interface InsertNotices {
   info(fields: object, message: string): void;
 }
 
+/** How often in a row a block must be refused. */
+const refusalsToBelieve = 2;
+
 /** Deduplication and durability, said outright: their defaults moved between ClickHouse's releases. */
-const insertSettings = {
+export const insertSettings = {
   async_insert: 0,
   // Native matches columns by name; one that the table lacks must be an error, not a silent loss.
   input_format_skip_unknown_fields: 0,
@@ -73,8 +79,9 @@ export class BatchInserter {
 
   async insert(batch: Batch): Promise<InsertOutcome> {
     let doubt = batch.inDoubt && !batch.idempotent;
+    let refusals = 0;
+    let refusal: InsertOutcome | undefined;
     let delayMs = this.#limits.retryInitialMs;
-    let refusedBefore = false;
     for (let tries = 1; ; tries++) {
       if (this.#stop.aborted) return { kind: 'stopped' };
       if (doubt) {
@@ -83,47 +90,42 @@ export class BatchInserter {
         if (found === 'no') doubt = false;
       }
       if (!doubt) {
+        if (refusal !== undefined && refusals >= refusalsToBelieve) return refusal;
         const answer = await this.#send(batch);
         if (answer.kind === 'ok') {
-          if (tries > 1)
+          if (tries > 1) {
             this.#log.info(
               { batch: batch.batchId, table: batch.table, tries },
               'the store takes inserts again',
             );
+          }
           return { kind: 'stored', tries, foundCommitted: false };
         }
+        doubt = !batch.idempotent;
         if (answer.kind === 'exception' && isRefusedForGood(answer.code)) {
-          // The block may be in the table although a view behind it failed, and a body that was cut on
-          // its way is refused like a wrong one: only a second refusal without a trace counts.
-          const found = batch.idempotent ? 'no' : await this.isCommitted(batch);
-          if (found === 'yes') return { kind: 'stored', tries, foundCommitted: true };
-          if (found === 'no' && refusedBefore) {
-            return { kind: 'refused', code: answer.code, message: answer.message };
-          }
-          refusedBefore = found === 'no';
-          doubt = found === 'unknown';
-        } else {
-          doubt = !batch.idempotent && (answer.kind === 'unknown' || leavesDoubt(answer.code));
-        }
-        const problem = answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
-        // The first failure and every tenth after it: an outage of hours must not fill the disk with logs.
-        if (tries === 1 || tries % 10 === 0) {
-          this.#log.warn(
-            {
-              batch: batch.batchId,
-              table: batch.table,
-              rows: batch.rows,
-              tries,
-              problem,
-              retryInMs: Math.round(delayMs),
-            },
-            'the store did not take a batch; it stays in the log and is tried again',
-          );
-        }
+          refusals++;
+          refusal = { kind: 'refused', code: answer.code, message: answer.message };
+        } else refusals = 0;
+        this.#report(batch, answer, tries, delayMs);
       }
       await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
       delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
     }
+  }
+
+  /** The first failure and every tenth after it: an outage of hours must not fill the disk with logs. */
+  #report(
+    batch: Batch,
+    answer: Exclude<StoreAnswer, { kind: 'ok' }>,
+    tries: number,
+    retryInMs: number,
+  ): void {
+    if (tries !== 1 && tries % 10 !== 0) return;
+    const { batchId, table, rows } = batch;
+    this.#log.warn(
+      { batch: batchId, table, rows, tries, problem: problemOf(answer), retryInMs: Math.round(retryInMs) },
+      'the store did not take a batch; it stays in the log and is tried again',
+    );
   }
 
   /** As `isCommitted`, for as long as it takes to get an answer. */
@@ -165,9 +167,13 @@ export class BatchInserter {
       timeoutMs: this.#limits.queryTimeoutMs,
     });
     if (answer.kind === 'ok') return answer.text.trim() === '0' ? 'no' : 'yes';
-    this.#lastProblem = answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
+    this.#lastProblem = problemOf(answer);
     return 'unknown';
   }
+}
+
+function problemOf(answer: Exclude<StoreAnswer, { kind: 'ok' }>): string {
+  return answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
 }
 
 /** Resolves after `ms`, or at once when `stop` is aborted. */

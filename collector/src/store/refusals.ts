@@ -29,24 +29,3 @@ const refusedForGood: ReadonlySet<number> = new Set([
 export function isRefusedForGood(code: number): boolean {
   return refusedForGood.has(code);
 }
-
-/**
- * Errors after which a part of an INSERT may be in the table all the same, so that the batch must be
- * looked for before it is sent again: timeouts, and everything that a server says while it dies.
- */
-const inDoubt: ReadonlySet<number> = new Set([
-  159, // TIMEOUT_EXCEEDED
-  209, // SOCKET_TIMEOUT
-  210, // NETWORK_ERROR
-  236, // ABORTED
-  242, // TABLE_IS_READ_ONLY
-  319, // UNKNOWN_STATUS_OF_INSERT
-  394, // QUERY_WAS_CANCELLED
-  999, // KEEPER_EXCEPTION
-  1001, // STD_EXCEPTION
-  1002, // UNKNOWN_EXCEPTION
-]);
-
-export function leavesDoubt(code: number): boolean {
-  return inDoubt.has(code);
-}

@@ -1,4 +1,4 @@
-import type { MessageLimits } from '../limits.js';
+import { type MessageLimits, messageLimits } from '../limits.js';
 import { Cursor } from '../protobuf.js';
 import type { Producer } from '../record.js';
 import { isValidUtf8 } from '../utf8.js';
@@ -163,4 +163,19 @@ export function decodeProducer(bytes: Buffer, limits: MessageLimits): DecodedPro
       startTimeUnixNano,
     },
   };
+}
+
+/** Limits hold at the door: what passed it under other limits must still be read. */
+const unlimited: MessageLimits = {
+  ...messageLimits,
+  producerStringBytes: Number.POSITIVE_INFINITY,
+  labelsPerProducer: Number.POSITIVE_INFINITY,
+};
+
+/** Decodes a producer from the log. The door has checked its bytes, and their checksum has been checked since. */
+export function decodeStoredProducer(encoded: Buffer): Producer {
+  const decoded = decodeProducer(encoded, unlimited);
+  if (decoded.kind === 'invalid')
+    throw new Error(`the log holds a producer that the door refuses: ${decoded.problem}`);
+  return decoded.producer;
 }

@@ -121,10 +121,6 @@ export class WriteAheadLog {
     return this.#sealedBytesTotal + (this.#current?.bytes ?? 0) + this.#queueBytes;
   }
 
-  get producerCount(): number {
-    return this.#states.count;
-  }
-
   /** Reads what an earlier process left, hands its segments on, and opens a new one. */
   async start(): Promise<void> {
     const { storage, monotonic, log } = this.#options;
