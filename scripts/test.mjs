@@ -12,6 +12,7 @@ const folders = [
   'collector/dist',
   'collector/integration/dist',
   'bench/dist',
+  'faults/dist',
   'examples/dist',
 ];
 const words = process.argv.slice(2);

@@ -8,6 +8,7 @@ import { CommitThread } from './commit-thread.js';
 import type { Config } from './config.js';
 import { eventsColumns } from './encode/encode-segment.js';
 import { SluiceError } from './errors.js';
+import { armFaults, type FaultPlan, isPlanted } from './fault-points.js';
 import type { Logger } from './process-log.js';
 import { GrpcServer } from './receive/grpc-server.js';
 import { prepareSchema } from './store/schema.js';
@@ -31,6 +32,7 @@ export class Collector {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #onCrash: (error: Error) => void;
+  readonly #faults: FaultPlan | undefined;
   #lock: DirectoryLock | undefined;
   #wal: WriteAheadLog | undefined;
   #commit: CommitThread | undefined;
@@ -43,8 +45,13 @@ export class Collector {
     setAsideSegments: 0,
   };
 
-  /** @param onCrash called when a part broke in a way that only a new start mends */
-  constructor(config: Config, logger: Logger, onCrash: (error: Error) => void) {
+  /**
+   * @param onCrash called when a part broke in a way that only a new start mends
+   * @param faults what the fault suite breaks; nothing else gives one
+   */
+  constructor(config: Config, logger: Logger, onCrash: (error: Error) => void, faults?: FaultPlan) {
+    this.#faults = faults;
+    armFaults(faults);
     this.#config = config;
     this.#logger = logger;
     this.#onCrash = onCrash;
@@ -65,6 +72,7 @@ export class Collector {
           segmentEvents: config.wal.segmentEvents,
           segmentBytes: config.wal.segmentBytes,
           logLevel: config.logLevel,
+          faults: this.#faults,
         },
         onOutcome: (segmentId, outcome) => void this.#settle(segmentId, outcome),
         onCrash: this.#onCrash,
@@ -76,7 +84,10 @@ export class Collector {
         now: Date.now,
         monotonic: () => performance.now(),
         makeIds: (floor) => new Uuid7Source(Date.now, floor),
-        onSealed: (segment) => commit.commit(segment),
+        onSealed: (segment) => {
+          commit.commit(segment);
+          if (isPlanted('remove-before-commit')) void this.#wal?.release(segment.id);
+        },
         log: this.#logger.child({ stage: 'wal' }),
       });
       commit.start();

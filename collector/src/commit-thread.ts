@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CommitOutcome } from './commit.js';
+import type { FaultPlan } from './fault-points.js';
 import type { StoreLimits } from './limits.js';
 import type { StoreAddress } from './store/clickhouse.js';
 import type { SealedSegment } from './wal/log.js';
@@ -14,6 +15,8 @@ export interface WorkerSetup {
   readonly segmentEvents: number;
   readonly segmentBytes: number;
   readonly logLevel: string;
+  /** For the fault suite alone. */
+  readonly faults: FaultPlan | undefined;
 }
 
 export type ToWorker =

@@ -3,6 +3,7 @@
  * numbers are not events, with the reason. Few and off the hot path, so they travel as JSONEachRow.
  */
 import { lossReasons, rejectionReasons } from '@sluice/proto';
+import { isPlanted } from '../fault-points.js';
 import { messageLimits } from '../limits.js';
 import { readLosses } from '../losses.js';
 import type { Producer, RequestRecord, SegmentContents } from '../record.js';
@@ -49,7 +50,7 @@ export function producerRows(
 
 /** Rows of `losses`: what producers dropped, and what the door rejected. */
 export function lossRows(segment: SegmentContents): LedgerRow[] {
-  return segment.requests.flatMap((request) => {
+  const rows = segment.requests.flatMap((request) => {
     const common = ledgerKey(segment, request);
     const received = nanoOf(request.receivedUnixMs);
     const lost =
@@ -81,6 +82,7 @@ export function lossRows(segment: SegmentContents): LedgerRow[] {
       })),
     ];
   });
+  return isPlanted('drop-loss') ? rows.slice(0, -1) : rows;
 }
 
 export interface Refusal {

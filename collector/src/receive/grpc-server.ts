@@ -19,6 +19,7 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { type LogResponse, loaderOptions, protoPath, rejectionReasons } from '@sluice/proto';
 import { SluiceError } from '../errors.js';
+import { reach } from '../fault-points.js';
 import type { MessageLimits, ReceiveLimits } from '../limits.js';
 import type { WriteAheadLog } from '../wal/log.js';
 import { admissionInterceptor } from './admission.js';
@@ -144,7 +145,9 @@ export class GrpcServer {
           return;
         }
         answered = true;
+        reach('acknowledge.before');
         respond(null, toResponse(outcome));
+        reach('acknowledge.after');
       });
     });
     const gone = (): void => {
@@ -164,7 +167,11 @@ export class GrpcServer {
     const refusal = this.#checkSize(call.request) ?? intake.take(call.request);
     const outcome = refusal ?? (await intake.acknowledge());
     if ('kind' in outcome) respond(toStatus(await intake.settle(outcome)));
-    else respond(null, toResponse(outcome));
+    else {
+      reach('acknowledge.before');
+      respond(null, toResponse(outcome));
+      reach('acknowledge.after');
+    }
   }
 
   #newIntake(): CallIntake {

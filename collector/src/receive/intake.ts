@@ -6,6 +6,7 @@
  * 2. A refused message leaves nothing behind; what the call brought before it stays appended.
  * 3. A call that began before a failure of the log is never acknowledged after it.
  */
+import { isPlanted } from '../fault-points.js';
 import type { MessageLimits } from '../limits.js';
 import type { Rejection } from '../record.js';
 import { decodeProducer } from '../validate/decode-producer.js';
@@ -51,7 +52,7 @@ export class CallIntake {
   take(message: Buffer): Refusal | undefined {
     const scan = scanRequest(message, this.#limits);
     if (scan.kind !== 'scanned') return { kind: scan.kind, message: scan.problem };
-    if (this.#log.generation !== this.#generation) return interrupted;
+    if (this.#isInterrupted()) return interrupted;
     if (this.#producer === undefined) {
       if (scan.producer === null) {
         return {
@@ -75,7 +76,8 @@ export class CallIntake {
     const producer = this.#producer;
     const appended = this.#log.appendedOf(producer.key);
     const verdict = judgeSequence(appended, scan.firstSequence, scan.lastSequence);
-    if (verdict.kind === 'refuse') {
+    const isHole = scan.firstSequence > appended + 1;
+    if (verdict.kind === 'refuse' && !(isHole && isPlanted('accept-hole'))) {
       return {
         kind: 'out_of_sequence',
         message: `the request holds sequences ${scan.firstSequence} to ${scan.lastSequence}; the log has this producer's up to ${appended}, so the next must start at ${verdict.expectedSequence}`,
@@ -152,13 +154,17 @@ export class CallIntake {
       };
     }
     const outcome = await this.#log.synced();
-    if (outcome === 'failed' || this.#log.generation !== this.#generation) return interrupted;
+    if (outcome === 'failed' || this.#isInterrupted()) return interrupted;
     return {
       durableSequence: this.#log.durableOf(this.#producer.key),
       accepted: this.#accepted,
       duplicates: this.#duplicates,
       rejections: this.#rejections,
     };
+  }
+
+  #isInterrupted(): boolean {
+    return this.#log.generation !== this.#generation && !isPlanted('acknowledge-after-failure');
   }
 }
 

@@ -11,6 +11,8 @@
  *    counts when it came twice in a row and the block is not in the table: a body that was cut on its
  *    way is refused like a wrong one.
  */
+import { randomUUID } from 'node:crypto';
+import { isPlanted, reach } from '../fault-points.js';
 import type { StoreLimits } from '../limits.js';
 import type { ClickHouse, StoreAnswer } from './clickhouse.js';
 import { isRefusedForGood } from './refusals.js';
@@ -78,7 +80,8 @@ export class BatchInserter {
   }
 
   async insert(batch: Batch): Promise<InsertOutcome> {
-    let doubt = batch.inDoubt && !batch.idempotent;
+    const asks = !batch.idempotent && !isPlanted('skip-in-doubt-check');
+    let doubt = batch.inDoubt && asks;
     let refusals = 0;
     let refusal: InsertOutcome | undefined;
     let delayMs = this.#limits.retryInitialMs;
@@ -101,7 +104,7 @@ export class BatchInserter {
           }
           return { kind: 'stored', tries, foundCommitted: false };
         }
-        doubt = !batch.idempotent;
+        doubt = asks;
         if (answer.kind === 'exception' && isRefusedForGood(answer.code)) {
           refusals++;
           refusal = { kind: 'refused', code: answer.code, message: answer.message };
@@ -148,24 +151,32 @@ export class BatchInserter {
     }
   }
 
-  #send(batch: Batch): Promise<StoreAnswer> {
-    return this.#clickhouse.send({
+  async #send(batch: Batch): Promise<StoreAnswer> {
+    reach('insert.before');
+    const answer = await this.#clickhouse.send({
       query: `INSERT INTO ${batch.table} (${batch.columns.join(', ')}) FORMAT ${batch.format}`,
-      settings: { ...insertSettings, insert_deduplication_token: batch.token },
+      settings: {
+        ...insertSettings,
+        insert_deduplication_token: isPlanted('fresh-token') ? randomUUID() : batch.token,
+      },
       body: batch.body,
       timeoutMs: this.#limits.insertTimeoutMs,
     });
+    reach('insert.after');
+    return answer;
   }
 
   /** Whether the batch is in its table. */
   async isCommitted(
     batch: Pick<Batch, 'table' | 'batchId' | 'receivedDate'>,
   ): Promise<'yes' | 'no' | 'unknown'> {
+    reach('in-doubt-check.before');
     const answer = await this.#clickhouse.send({
       query: `SELECT count() FROM (SELECT 1 FROM ${batch.table} WHERE received_date = {date:Date} AND batch_id = {batch:String} LIMIT 1) FORMAT TabSeparated`,
       parameters: { date: batch.receivedDate, batch: batch.batchId },
       timeoutMs: this.#limits.queryTimeoutMs,
     });
+    reach('in-doubt-check.after');
     if (answer.kind === 'ok') return answer.text.trim() === '0' ? 'no' : 'yes';
     this.#lastProblem = problemOf(answer);
     return 'unknown';

@@ -3,6 +3,7 @@
  * connection is closed by us before the server closes it under a request.
  */
 import { Pool } from 'undici';
+import { isPlanted } from '../fault-points.js';
 import type { StoreLimits } from '../limits.js';
 
 export interface StoreAddress {
@@ -101,7 +102,7 @@ function readAnswer(
   const exception = headers['x-clickhouse-exception-code'];
   const inBody = /^(?:__exception__\r?\n)?Code: (\d+)\. DB::Exception: /m.exec(text);
   const code = exception !== undefined ? Number(exception) : inBody !== null ? Number(inBody[1]) : undefined;
-  if (code !== undefined)
+  if (code !== undefined && !(status === 200 && isPlanted('believe-status-200')))
     return { kind: 'exception', code, message: text.trim().slice(0, 4000), httpStatus: status };
   // A proxy's word, not ClickHouse's: what stands behind it may have done its work.
   if (status !== 200) return { kind: 'unknown', problem: `HTTP ${status}: ${text.trim().slice(0, 500)}` };

@@ -10,6 +10,7 @@
  * 4. A sealed segment ends with its seal before the next one exists: only the youngest can be torn.
  * 5. An empty segment is never handed on; a handed-on segment never changes.
  */
+import { isPlanted, reach } from '../fault-points.js';
 import type { WalLimits } from '../limits.js';
 import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
 import { frameHeaderBytes } from './frame.js';
@@ -127,7 +128,7 @@ export class WriteAheadLog {
     const recovery = await recoverLog(storage, log);
     const { segments, emptySegmentIds, unreadableSegmentIds } = recovery;
     this.#logTimeBaseMs = recovery.durable.logTimeMs - monotonic();
-    this.#states.restore(recovery.durable.entries);
+    if (!isPlanted('forget-durable-sequences')) this.#states.restore(recovery.durable.entries);
     const youngest = [...segments.map(({ id }) => id), ...emptySegmentIds, ...unreadableSegmentIds]
       .sort()
       .at(-1);
@@ -181,12 +182,14 @@ export class WriteAheadLog {
    * into a larger buffer. Call `synced()` to learn when the request is durable.
    */
   append(producer: { key: string; encoded: Buffer }, head: RequestHead, request: Buffer): void {
+    reach('append.before');
     const state = this.#states.use(producer.key, producer.encoded, this.#logTimeMs());
     state.appended = head.lastSequence;
     const bytes = frameBytes(head, request);
     this.#queue.push({ state, head, request, bytes });
     this.#queueBytes += bytes;
     this.#appendedTickets++;
+    reach('append.after');
     this.#kick();
   }
 
@@ -214,7 +217,9 @@ export class WriteAheadLog {
       this.#later.push(() => this.release(id));
       return;
     }
+    reach('remove.before');
     await this.#options.storage.remove(segmentFileName(id));
+    reach('remove.after');
     this.#forgetSealed(id);
   }
 
@@ -304,7 +309,8 @@ export class WriteAheadLog {
       taken++;
     }
     if (taken === 0) return;
-    await segment.sync();
+    const syncing = segment.sync();
+    if (!isPlanted('acknowledge-before-sync')) await syncing;
     for (let index = 0; index < taken; index++) {
       const { state, head } = this.#queue[index] as Entry;
       state.durable = head.lastSequence;
@@ -312,6 +318,7 @@ export class WriteAheadLog {
     this.#queue.splice(0, taken);
     this.#queueBytes -= takenBytes;
     this.#settle(taken, 'durable');
+    await syncing;
     if (this.#sealTimer === undefined) {
       this.#sealTimer = setTimeout(() => {
         this.#sealTimer = undefined;
@@ -350,7 +357,9 @@ export class WriteAheadLog {
   async #rotate(): Promise<void> {
     const segment = this.#current;
     if (segment === undefined || segment.requestCount === 0) return;
+    reach('seal.before');
     await segment.seal();
+    reach('seal.after');
     // From here on the file is only read: whatever fails below, nothing may be appended behind its seal.
     this.#current = undefined;
     this.#sealDue = false;

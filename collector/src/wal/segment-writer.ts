@@ -1,4 +1,5 @@
 /** One open segment: frames go to its end, and nothing counts until `sync` has returned. */
+import { isPlanted, reach } from '../fault-points.js';
 import {
   type DurableSnapshot,
   encodeDurablePayload,
@@ -54,7 +55,7 @@ export class SegmentWriter {
       writer.#add(frameType.segment, [encodeSegmentPayload(id, createdUnixMs)]);
       writer.#add(frameType.durable, [encodeDurablePayload(durable)]);
       await writer.sync();
-      await storage.syncDirectory();
+      if (!isPlanted('no-directory-sync')) await storage.syncDirectory();
       return writer;
     } catch (error) {
       await file.close().catch(() => undefined);
@@ -101,13 +102,20 @@ export class SegmentWriter {
       left -= written;
       if (left > 0) buffers = dropBytes(buffers, written);
     }
-    await this.#file.sync();
+    reach('sync.before');
+    await this.#syncFile();
+    reach('sync.after');
     this.syncedBytes = position;
     this.#synced = {
       requestCount: this.requestCount,
       eventCount: this.eventCount,
       producerCount: this.producerCount,
     };
+  }
+
+  #syncFile(): Promise<void> {
+    if (!isPlanted('retry-failed-sync')) return this.#file.sync();
+    return this.#file.sync().catch(() => this.#file.sync());
   }
 
   /** After a failed `sync`: cuts off whatever of it reached the file, durably. */
