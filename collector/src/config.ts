@@ -82,7 +82,14 @@ export function variableNames(): Map<string, readonly [section: string, key: str
 }
 
 /** Variables of the SDKs, which a job and its sidecar may share. */
-const sdkVariables = ['SLUICE_ENDPOINT', 'SLUICE_PROJECT', 'SLUICE_RUN', 'SLUICE_JOB'];
+const sdkVariables = [
+  'SLUICE_ENDPOINT',
+  'SLUICE_PROJECT',
+  'SLUICE_RUN',
+  'SLUICE_JOB',
+  'SLUICE_SPOOL_DIR',
+  'SLUICE_MODE',
+];
 
 /** The layer that environment variables make. One that begins with SLUICE_ and is not known is an error. */
 export function environmentLayer(env: NodeJS.ProcessEnv): Layer {

@@ -28,6 +28,7 @@ export const lossReasons = [
   'closed',
   'encoding',
   'refused',
+  'spool_damaged',
 ] as const;
 export type LossReasonName = (typeof lossReasons)[number];
 

@@ -1,5 +1,6 @@
-import type { RequestBuffer } from './buffer/request-buffer.js';
+import type { RequestSource } from './buffer/request-source.js';
 import type { Clock, Timer } from './clock.js';
+import { type Deliverer, type DeliveryCounts, noCounts } from './deliverer.js';
 import type { Diagnostics } from './diagnostics.js';
 import { internalLimits } from './limits.js';
 import { backoffMs, requestedDelayMs } from './transport/backoff.js';
@@ -15,15 +16,6 @@ export interface DeliverySettings {
   readonly exitTimeoutMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
-}
-
-export interface DeliveryCounts {
-  calls: number;
-  /** Requests that were handed to a call again. */
-  resends: number;
-  rejected: number;
-  duplicates: number;
-  lastError: string | undefined;
 }
 
 /** A call and what has gone into it. */
@@ -52,22 +44,17 @@ interface Waiter {
  *    once, so that a collector that keeps failing does not turn the buffer into many small frozen requests.
  * 4. Nothing waits without a timer, and no timer keeps the process alive (a waiter in flush() does).
  */
-export class Delivery {
-  readonly counts: DeliveryCounts = {
-    calls: 0,
-    resends: 0,
-    rejected: 0,
-    duplicates: 0,
-    lastError: undefined,
-  };
+export class Delivery implements Deliverer {
+  readonly counts: DeliveryCounts = noCounts();
 
   readonly #settings: DeliverySettings;
-  readonly #buffer: RequestBuffer;
+  readonly #buffer: RequestSource;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #diagnostics: Diagnostics;
   readonly #random: () => number;
   readonly #isEnding: () => boolean;
+  readonly #released: () => void;
 
   #open: OpenCall | undefined;
   /** Index in `buffer.frozen` of the next request for the open call. */
@@ -89,13 +76,15 @@ export class Delivery {
 
   constructor(parts: {
     settings: DeliverySettings;
-    buffer: RequestBuffer;
+    buffer: RequestSource;
     transport: Transport;
     clock: Clock;
     diagnostics: Diagnostics;
     random?: () => number;
     /** Whether nothing but open calls keeps the process alive. */
     isEnding?: () => boolean;
+    /** Something may have been acknowledged. */
+    released?: () => void;
   }) {
     this.#settings = parts.settings;
     this.#buffer = parts.buffer;
@@ -104,6 +93,7 @@ export class Delivery {
     this.#diagnostics = parts.diagnostics;
     this.#random = parts.random ?? Math.random;
     this.#isEnding = parts.isEnding ?? (() => false);
+    this.#released = parts.released ?? (() => undefined);
   }
 
   /** Something new is in the open draft; called from within a log call, so it only sets a timer. */
@@ -115,7 +105,7 @@ export class Delivery {
     }, this.#settings.requestAgeMs);
   }
 
-  /** A request is full; called from within a log call. */
+  /** A request is full, or is there to be sent; called from within a log call. */
   noticeSealed(): void {
     if (this.#isStopped || this.#open?.isHalfClosed || this.#backoff !== undefined) return;
     this.#pumpSoon();
@@ -185,7 +175,9 @@ export class Delivery {
 
   /** Whether there is something that should not wait any longer. */
   #isRipe(): boolean {
-    return this.#buffer.frozen.length > 0 || this.#buffer.hasSealed || this.#isOpenDraftDue();
+    if (this.#buffer.frozen.length > 0) return true;
+    // What is on the disk is older than any draft, and comes back by `noticeSealed`.
+    return !this.#buffer.loadMore() && (this.#buffer.hasSealed || this.#isOpenDraftDue());
   }
 
   #isOpenDraftDue(): boolean {
@@ -199,6 +191,8 @@ export class Delivery {
   #watchOpenDraft(): void {
     const { openedMs } = this.#buffer;
     if (openedMs === undefined || this.#ageTimer !== undefined) return;
+    // Its turn comes after what is on the disk, however due it is; that comes back by `noticeSealed`.
+    if (this.#buffer.loadMore()) return;
     const ageMs = this.#clock.monotonicMs() - openedMs;
     this.#ageTimer = this.#clock.setTimer(
       () => {
@@ -249,6 +243,7 @@ export class Delivery {
   #sendNext(open: OpenCall): boolean {
     const { frozen } = this.#buffer;
     if (this.#next === frozen.length) {
+      if (this.#buffer.loadMore()) return false;
       if (this.#attempt > 0 && open.requests > 0) return false;
       // The first request after a failure takes the open draft however young it is; nothing else is sent.
       if (!this.#buffer.freeze(this.#isOpenDraftDue())) return false;
@@ -457,6 +452,7 @@ export class Delivery {
     for (const waiter of [...this.#waiters]) {
       if (waiter.target < firstPending) waiter.done(true);
     }
+    this.#released();
   }
 
   /** Not the first failures: a collector that restarts should not make a fleet talk. */

@@ -1,5 +1,8 @@
 import { wireLimits } from './limits.js';
 
+/** `offline`: nothing is sent, everything goes to the spool. */
+export type Mode = 'online' | 'offline';
+
 /** What the environment says about this process; what it does not say is absent. */
 export interface Environment {
   endpoint?: string;
@@ -10,6 +13,8 @@ export interface Environment {
   localRank?: number;
   worldSize?: number;
   attempt?: number;
+  spoolDir?: string;
+  mode?: Mode;
   /** One sentence for each variable that was ignored. */
   readonly warnings: readonly string[];
 }
@@ -54,6 +59,14 @@ export function resolveEnvironment(variables: Variables): Environment {
   set(environment, 'endpoint', text('SLUICE_ENDPOINT'));
   set(environment, 'project', text('SLUICE_PROJECT'));
   set(environment, 'job', text('SLUICE_JOB'));
+  set(environment, 'spoolDir', text('SLUICE_SPOOL_DIR'));
+  const mode = text('SLUICE_MODE');
+  if (mode === 'online' || mode === 'offline') environment.mode = mode;
+  else if (mode !== undefined) {
+    warnings.push(
+      `environment variable SLUICE_MODE is ${JSON.stringify(mode)}; ignored, it must be online or offline`,
+    );
+  }
   set(environment, 'run', text('SLUICE_RUN') ?? torchrunRun(text) ?? slurmRun(text));
 
   for (const launcher of launchers) {

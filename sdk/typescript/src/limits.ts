@@ -39,6 +39,8 @@ export const numberOptions = {
   closeTimeoutMs: { default: 5_000, min: 0, max: 3_600_000 },
   /** How long a process that ends by itself is held up to deliver what is left. */
   exitTimeoutMs: { default: 5_000, min: 0, max: 60_000 },
+  /** Bytes that a logger's own files in the spool directory may take. */
+  spoolBytes: { default: 1024 * MiB, min: 1 * MiB, max: 1024 * 1024 * MiB },
   /** Delays between attempts: full jitter between nothing and a bound that doubles from first to last. */
   backoffMinMs: { default: 100, min: 1, max: 60_000 },
   backoffMaxMs: { default: 10_000, min: 1, max: 600_000 },
@@ -69,4 +71,22 @@ export const internalLimits = {
   exactLossRanges: 1000,
   /** A sealed request is rewritten without its evicted events when they are this share of it. */
   compactionShare: 1 / 8,
+  /** A file of the spool ends at this size; one is deleted, and read back, as a whole. */
+  spoolSegmentBytes: { min: 256 * KiB, max: 8 * MiB },
+  /** Requests that go to the spool in one write. */
+  spoolWriteBytes: 4 * MiB,
+  /** A spool that cannot be written is tried again after this long. */
+  spoolRetryMs: 10_000,
+  /** What a request is taken to cost in memory besides its bytes, where many small ones wait. */
+  requestOverheadBytes: 256,
+  /** How long close() waits for the spool's disk, in addition to its deadline. */
+  spoolCloseMs: 5_000,
+  /** A file of a spool beyond this size was not written by an SDK, and is not read. */
+  spoolReadBytes: 256 * MiB,
+  /** When another process's spool is looked for: so long after the start, and then so often. Jittered, so that
+   *  the ranks of a host do not all look at once. */
+  takeOverFirstMs: 1_000,
+  takeOverEveryMs: 60_000,
+  /** Between two calls with another process's requests. */
+  takeOverPauseMs: 10,
 } as const;

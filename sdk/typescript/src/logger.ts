@@ -1,6 +1,7 @@
 import type { LossReason } from './buffer/loss.js';
 import { RequestBuffer } from './buffer/request-buffer.js';
 import type { Clock } from './clock.js';
+import type { Deliverer } from './deliverer.js';
 import { Delivery } from './delivery.js';
 import type { Diagnostics } from './diagnostics.js';
 import { EventWriter } from './encode/event-writer.js';
@@ -9,6 +10,7 @@ import { type EventOptions, type Fields, severityNumber, severityNumbers } from 
 import { numberOptions, wireLimits } from './limits.js';
 import type { Settings } from './options.js';
 import { type Exiting, forgetExit } from './process-exit.js';
+import type { LoggerSpool } from './spool/logger-spool.js';
 import type { Transport } from './transport/transport.js';
 
 export interface FlushResult {
@@ -16,6 +18,9 @@ export interface FlushResult {
   readonly acknowledged: boolean;
   /** Events that are not acknowledged at the moment. */
   readonly pending: number;
+  /** How many of these lie in the spool's file, where they survive the process; after `close()`, and after `flush()`
+   *  in offline mode, a power loss too. Absent without a spool directory. */
+  readonly spooled?: number;
 }
 
 export interface LoggerStats {
@@ -29,8 +34,12 @@ export interface LoggerStats {
   readonly fieldErrors: number;
   /** Encoded bytes in memory. */
   readonly bufferedBytes: number;
-  /** Events that are not acknowledged. */
+  /** Events that are not acknowledged, in memory or in the spool. */
   readonly bufferedEvents: number;
+  /** Those of them that are in the spool's file. Without a spool directory: 0. */
+  readonly spooledEvents: number;
+  /** Bytes of the spool's files. */
+  readonly spooledBytes: number;
   /** Calls made to the collector. */
   readonly calls: number;
   /** Requests that were sent again after a failure. */
@@ -70,11 +79,12 @@ export interface Logger {
   error(body: string, fields?: Fields, options?: EventOptions): void;
 
   /** Sends everything and resolves once all that was logged before is acknowledged, or at the deadline (default
-   *  `flushTimeoutMs`, 30 s). Never rejects. */
+   *  `flushTimeoutMs`, 30 s). In offline mode, resolves once all of it is on the disk. Never rejects. */
   flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
 
-  /** Flushes until the deadline (default `closeTimeoutMs`, 5 s) and stops. What is left is counted as lost
-   *  (`closed`), and so is what is logged from now on. Called again, it returns the same promise. Never rejects. */
+  /** Flushes until the deadline (default `closeTimeoutMs`, 5 s) and stops. What is left stays in the spool, if there
+   *  is one, or else is counted as lost (`closed`), and so is what is logged from now on. Called again, it returns
+   *  the same promise. Never rejects. */
   close(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
 
   /** The counters of this moment. */
@@ -92,7 +102,8 @@ export class SluiceLogger implements Logger, Exiting {
   readonly #diagnostics: Diagnostics;
   readonly #writer: EventWriter;
   readonly #buffer: RequestBuffer;
-  readonly #delivery: Delivery;
+  readonly #delivery: Deliverer;
+  readonly #spool: LoggerSpool | undefined;
   #isEncoding = false;
   #closing: Promise<FlushResult> | undefined;
   #isStopped = false;
@@ -107,6 +118,8 @@ export class SluiceLogger implements Logger, Exiting {
     clock: Clock;
     transport: Transport;
     diagnostics: Diagnostics;
+    /** Where undelivered requests go; without it they stay in memory. */
+    spool?: LoggerSpool;
     random?: () => number;
     isEnding?: () => boolean;
   }) {
@@ -116,16 +129,27 @@ export class SluiceLogger implements Logger, Exiting {
     this.#settings = settings;
     this.#diagnostics = diagnostics;
     this.#writer = new EventWriter(new EventClock(clock), writerBytes);
-    this.#buffer = new RequestBuffer(settings, this.#writer, producer, clock);
-    this.#delivery = new Delivery({
-      settings: { ...settings, endpoint: settings.endpoint.target },
-      buffer: this.#buffer,
-      transport,
-      clock,
-      diagnostics,
-      ...(parts.random && { random: parts.random }),
-      ...(parts.isEnding && { isEnding: parts.isEnding }),
-    });
+    const deliveryOf = (buffer: RequestBuffer): Delivery =>
+      new Delivery({
+        settings: { ...settings, endpoint: settings.endpoint.target },
+        buffer,
+        transport,
+        clock,
+        diagnostics,
+        ...(parts.random && { random: parts.random }),
+        ...(parts.isEnding && { isEnding: parts.isEnding }),
+      });
+    this.#spool = parts.spool;
+    if (this.#spool === undefined) {
+      this.#buffer = new RequestBuffer(settings, this.#writer, producer, clock);
+      this.#delivery = deliveryOf(this.#buffer);
+    } else {
+      ({ buffer: this.#buffer, delivery: this.#delivery } = this.#spool.connect({
+        writer: this.#writer,
+        // Offline, there is no one to deliver to.
+        deliveryOf: settings.mode === 'offline' ? undefined : deliveryOf,
+      }));
+    }
   }
 
   event(name: string, fields?: Fields, options?: EventOptions): void {
@@ -158,7 +182,7 @@ export class SluiceLogger implements Logger, Exiting {
   }
 
   stats(): LoggerStats {
-    const { logged, acknowledged, dropped, bufferedBytes, bufferedEvents } = this.#buffer;
+    const { logged, acknowledged, dropped, bufferedBytes, bufferedEvents, spooledEvents } = this.#buffer;
     return {
       logged,
       acknowledged,
@@ -166,6 +190,8 @@ export class SluiceLogger implements Logger, Exiting {
       fieldErrors: this.#writer.fieldErrors,
       bufferedBytes,
       bufferedEvents,
+      spooledEvents,
+      spooledBytes: this.#spool?.bytes ?? 0,
       ...this.#delivery.counts,
     };
   }
@@ -181,9 +207,18 @@ export class SluiceLogger implements Logger, Exiting {
   }
 
   abandon(): void {
-    this.#reportUndelivered(
-      'the process ended (call and await close() before process.exit() and on signals)',
-    );
+    const when = 'the process ended (call and await close() before process.exit() and on signals)';
+    if (this.#spool === undefined) {
+      this.#reportUndelivered(when);
+      return;
+    }
+    const { bufferedEvents } = this.#buffer;
+    this.#spool.finishSync();
+    this.#reportSpooled('the process ended', bufferedEvents);
+  }
+
+  tidy(): void {
+    if (!this.#isStopped) this.#spool?.releaseSync();
   }
 
   #log(
@@ -290,24 +325,70 @@ export class SluiceLogger implements Logger, Exiting {
 
   async #flush(timeoutMs: number): Promise<FlushResult> {
     const target = this.#buffer.logged;
-    if (this.#isStopped) return { acknowledged: target <= this.#acknowledgedThrough, pending: 0 };
+    const { bufferedEvents: pending } = this.#buffer;
+    if (this.#isStopped) return this.#result(target <= this.#acknowledgedThrough, pending);
     const acknowledged = await this.#delivery.waitFor(target, timeoutMs);
     if (acknowledged) this.#acknowledgedThrough = Math.max(this.#acknowledgedThrough, target);
-    return { acknowledged, pending: this.#buffer.bufferedEvents };
+    return this.#result(acknowledged, this.#buffer.bufferedEvents);
+  }
+
+  #result(acknowledged: boolean, pending: number): FlushResult {
+    const spooled = this.#spool && { spooled: this.#buffer.spooledEvents };
+    return { acknowledged, pending, ...spooled };
   }
 
   async #close(timeoutMs: number): Promise<FlushResult> {
     const result = await this.#flush(timeoutMs);
+    const when = timeoutMs > 0 ? `the logger was closed after ${timeoutMs} ms` : 'the process ended';
+    if (this.#spool !== undefined) return this.#closeWithSpool(this.#spool, result, when);
     // Not `pending`, which counts events: losses may be left alone.
-    if (!result.acknowledged)
-      this.#reportUndelivered(
-        timeoutMs > 0 ? `the logger was closed after ${timeoutMs} ms` : 'the process ended',
-      );
+    if (!result.acknowledged) this.#reportUndelivered(when);
     this.#isStopped = true;
     this.#delivery.stop();
     this.#buffer.close();
     forgetExit(this);
     return result;
+  }
+
+  async #closeWithSpool(spool: LoggerSpool, flushed: FlushResult, when: string): Promise<FlushResult> {
+    this.#delivery.stop();
+    const { bufferedEvents } = this.#buffer;
+    if (flushed.acknowledged) {
+      this.#isStopped = true;
+      this.#buffer.close();
+      await spool.release();
+    } else {
+      await spool.finish();
+      this.#isStopped = true;
+      this.#reportSpooled(when, bufferedEvents);
+    }
+    forgetExit(this);
+    return this.#result(flushed.acknowledged, bufferedEvents);
+  }
+
+  /** `pending` events were left, some of which may be lost by now. */
+  #reportSpooled(when: string, pending: number): void {
+    const error = this.#delivery.counts.lastError;
+    const because = error === undefined ? '' : `; last error: ${error}`;
+    const { spooledEvents } = this.#buffer;
+    const lost = pending - spooledEvents;
+    if (lost > 0) {
+      this.#diagnostics.report(
+        'undelivered',
+        () =>
+          `${lost} events of run ${this.run} were not acknowledged when ${when}, and could not be spooled to ` +
+          `${this.#settings.spoolDir} (spoolBytes is ${this.#settings.spoolBytes})${because}`,
+      );
+    }
+    if (!this.#spool?.isLeft) return;
+    const { mode, spoolDir } = this.#settings;
+    const command = `npx sluice sync ${shellWord(spoolDir ?? '')}`;
+    this.#diagnostics.report('spooled', () =>
+      mode === 'offline'
+        ? `${spooledEvents} events of run ${this.run} are in the spool (mode is offline); deliver them with: ${command}`
+        : `${spooledEvents} events of run ${this.run} were not acknowledged when ${when} and are in the spool${because}; ` +
+          `the next logger with that directory delivers them, or: ${command}`,
+    );
   }
 
   #reportUndelivered(when: string): void {
@@ -322,6 +403,11 @@ export class SluiceLogger implements Logger, Exiting {
         (error === undefined ? '' : `; last error: ${error}`),
     );
   }
+}
+
+/** As it has to be typed. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function timeoutOf(options: { readonly timeoutMs?: number | undefined } | undefined): number | undefined {

@@ -76,6 +76,30 @@ test('nothing that is given in place of options throws', () => {
   assert.equal(resolve(proxy).run, 'new-run');
 });
 
+test('a spool directory and a mode come from options, then the environment, and offline has a default', () => {
+  const nothing = resolve({});
+  assert.deepEqual([nothing.spoolDir, nothing.mode], [undefined, 'online']);
+  assert.equal(resolve({ spoolDir: '/a' }, { SLUICE_SPOOL_DIR: '/b' }).spoolDir, '/a');
+  assert.equal(resolve({}, { SLUICE_SPOOL_DIR: '/b' }).spoolDir, '/b');
+  assert.equal(resolve({ spoolDir: 'here' }).spoolDir, `${process.cwd()}/here`);
+  const offline = resolve({}, { SLUICE_MODE: 'offline' });
+  assert.deepEqual([offline.mode, offline.spoolDir], ['offline', `${process.cwd()}/sluice-spool`]);
+  assert.equal(resolve({ mode: 'online' }, { SLUICE_MODE: 'offline' }).mode, 'online');
+});
+
+test('a spool directory or a mode that is none is ignored and named', () => {
+  const { mode, spoolDir, spoolBytes, warnings } = resolve(
+    { mode: 'off', spoolDir: 5, spoolBytes: 10 },
+    { SLUICE_MODE: 'on' },
+  );
+  assert.deepEqual([mode, spoolDir, spoolBytes], ['online', undefined, 1024 ** 3]);
+  assert.equal(warnings.length, 4);
+  assert.match(
+    warnings.join(),
+    /SLUICE_MODE is "on".*spoolBytes is 10.*mode is "off"; ignored, it must be 'online'/,
+  );
+});
+
 test('ranks without a common run are warned about', () => {
   assert.match(resolve({}, { RANK: '0', WORLD_SIZE: '8' }).warnings.join(), /no run is given.*8 ranks/);
 });

@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import type { Diagnostic } from './diagnostics.js';
 import { type Endpoint, parseEndpoint } from './endpoint.js';
-import { resolveEnvironment } from './environment.js';
+import { type Mode, resolveEnvironment } from './environment.js';
 import { type NumberOption, numberOptions, wireLimits } from './limits.js';
 
 /** Everything is optional; what is absent comes from the environment, then from the default. */
@@ -45,6 +46,13 @@ export interface LoggerOptions {
   readonly closeTimeoutMs?: number | undefined;
   /** How long a process that ends by itself is held up to deliver what is left. Default 5000. */
   readonly exitTimeoutMs?: number | undefined;
+  /** A directory for what cannot be delivered: it survives the end of the process, and the next logger with that
+   *  directory, or `sluice sync`, delivers it. SLUICE_SPOOL_DIR; default none, but `./sluice-spool` offline. */
+  readonly spoolDir?: string | undefined;
+  /** Bytes that this logger's files in that directory may take. Default 1 GiB. */
+  readonly spoolBytes?: number | undefined;
+  /** `offline`: no connection is made, everything goes to the spool. SLUICE_MODE; default `online`. */
+  readonly mode?: Mode | undefined;
   /** First and largest bound of the random delays between attempts. Default 100 and 10,000. */
   readonly backoffMinMs?: number | undefined;
   readonly backoffMaxMs?: number | undefined;
@@ -64,6 +72,9 @@ export interface Settings extends Readonly<Record<NumberOption, number>> {
   readonly attempt: number;
   readonly host: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Absolute; undefined: no spool. */
+  readonly spoolDir: string | undefined;
+  readonly mode: Mode;
   readonly onDiagnostic: ((diagnostic: Diagnostic) => void) | undefined;
   /** One sentence for each option or variable that was ignored. */
   readonly warnings: readonly string[];
@@ -76,6 +87,9 @@ export interface Surroundings {
   readonly newRun: () => string;
 }
 
+/** Where the offline mode writes if nobody says; `sluice sync` looks there too. */
+export const defaultSpoolDir = 'sluice-spool';
+
 const defaultEndpoint: Endpoint = { target: '127.0.0.1:4317', tls: false };
 
 /** Puts options, environment and defaults together. What is wrong is ignored with a warning; never throws. */
@@ -84,7 +98,7 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
   const warnings = [...environment.warnings];
   const options = asOptions(given, warnings);
 
-  const text = (name: 'endpoint' | 'project' | 'run' | 'job' | 'host'): string | undefined => {
+  const text = (name: 'endpoint' | 'project' | 'run' | 'job' | 'host' | 'spoolDir'): string | undefined => {
     const value = options[name];
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string') return value;
@@ -118,6 +132,9 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
     );
   }
   const { onDiagnostic, labels: givenLabels } = options;
+  const mode = modeOf(options['mode'], warnings) ?? environment.mode ?? 'online';
+  const spoolDir =
+    text('spoolDir') ?? environment.spoolDir ?? (mode === 'offline' ? defaultSpoolDir : undefined);
   if (onDiagnostic !== undefined && typeof onDiagnostic !== 'function') {
     warnings.push(ignored('onDiagnostic', onDiagnostic, 'a function'));
   }
@@ -133,9 +150,28 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
     attempt: whole('attempt', { min: 0, max: wireLimits.attempt }) ?? environment.attempt ?? 0,
     host: text('host') ?? surroundings.host,
     labels: labels(givenLabels, warnings),
+    spoolDir: spoolDir === undefined ? undefined : absolute(spoolDir),
+    mode,
     onDiagnostic: typeof onDiagnostic === 'function' ? (onDiagnostic as Settings['onDiagnostic']) : undefined,
     warnings,
   };
+}
+
+/** Because a job may change its working directory. */
+function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch {
+    // The working directory is gone, and so are relative paths; that is reported when the spool is written.
+    return path;
+  }
+}
+
+function modeOf(given: unknown, warnings: string[]): Mode | undefined {
+  if (given === undefined || given === null || given === '') return undefined;
+  if (given === 'online' || given === 'offline') return given;
+  warnings.push(ignored('mode', given, "'online' or 'offline'"));
+  return undefined;
 }
 
 type Given = Record<string, unknown>;

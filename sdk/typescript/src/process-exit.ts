@@ -6,6 +6,8 @@ export interface Exiting {
   finish(): Promise<void>;
   /** The process ends now, with something left. */
   abandon(): void;
+  /** The process ends now, with nothing left. */
+  tidy?(): void;
 }
 
 const loggers = new Set<Exiting>();
@@ -25,6 +27,7 @@ export function watchExit(logger: Exiting): void {
   process.on('exit', () => {
     for (const each of loggers) {
       if (each.pending > 0) each.abandon();
+      else each.tidy?.();
     }
   });
 }

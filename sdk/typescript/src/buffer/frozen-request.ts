@@ -9,7 +9,8 @@ import {
 } from '../encode/protobuf.js';
 import { wireLimits } from '../limits.js';
 import type { Draft } from './draft.js';
-import { appendLoss, type LossRange, lossReasonNumber } from './loss.js';
+import { appendLoss, type LossRange, type LossReason, lossReasonNumber } from './loss.js';
+import { readLosses } from './read-losses.js';
 
 /** A request as it goes out, and again if need be, byte for byte. */
 export interface FrozenRequest {
@@ -24,6 +25,8 @@ export interface FrozenRequest {
   readonly bytes: Buffer;
   /** How often it was handed to a call. */
   sends: number;
+  /** Whether it is in the spool's file, or was given up while it waited to be written there. */
+  spooled?: 'stored' | 'gone';
 }
 
 const firstSequenceField = 2;
@@ -49,14 +52,14 @@ export function freezeDraft(draft: Draft, producer: Uint8Array): FrozenRequest[]
  * them lost. The losses that it held keep their reasons.
  */
 export function freezeLost(
-  lost: { from: number; last: number; losses: readonly LossRange[]; timeMs: number },
+  lost: { from: number; last: number; losses: readonly LossRange[]; reason: LossReason; timeMs: number },
   producer: Uint8Array,
 ): FrozenRequest[] {
   const ranges: LossRange[] = [];
   let next = lost.from;
   const refuse = (end: number): void => {
     if (end > next)
-      appendLoss(ranges, { first: next, count: end - next, reason: 'refused', timeMs: lost.timeMs });
+      appendLoss(ranges, { first: next, count: end - next, reason: lost.reason, timeMs: lost.timeMs });
     next = Math.max(next, end);
   };
   for (const range of lost.losses) {
@@ -68,6 +71,18 @@ export function freezeLost(
   }
   refuse(lost.last + 1);
   return assemble(lost.from, ranges, producer);
+}
+
+/** A request as it was frozen once, from its bytes. */
+export function thawRequest(
+  stored: { first: number; last: number; events: number; bytes: Uint8Array },
+  producer: Uint8Array,
+): FrozenRequest {
+  const { first, last, events } = stored;
+  const count = last - first + 1;
+  const losses = events < count ? readLosses(stored.bytes) : [];
+  const bytes = Buffer.concat([producer, stored.bytes]);
+  return { ...request({ first, count, events, losses, bytes, producer }), spooled: 'stored' };
 }
 
 type Part = LossRange | { events: number; bytes: Buffer };

@@ -1,7 +1,7 @@
 import { lossReasons } from '@sluice/proto';
 
 /** Why an event was not delivered; the words of the tables. */
-export type LossReason = 'buffer_full' | 'too_large' | 'closed' | 'encoding' | 'refused';
+export type LossReason = 'buffer_full' | 'too_large' | 'closed' | 'encoding' | 'refused' | 'spool_damaged';
 
 /** Sequence numbers without an event. */
 export interface LossRange {

@@ -2,19 +2,15 @@ import type { Clock } from '../clock.js';
 import type { EventWriter } from '../encode/event-writer.js';
 import { internalLimits } from '../limits.js';
 import { Draft } from './draft.js';
-import { type FrozenRequest, freezeDraft, freezeLost, requestPrefix } from './frozen-request.js';
-import { countLost, type LossReason } from './loss.js';
+import { type FrozenRequest, freezeDraft, requestPrefix } from './frozen-request.js';
+import { FrozenRequests } from './frozen-requests.js';
+import type { LossReason } from './loss.js';
+import type { RequestSource } from './request-source.js';
 
 export interface RequestBufferSettings {
   readonly bufferBytes: number;
   readonly requestBytes: number;
 }
-
-/** What the collector's answer to a wrong sequence led to. */
-export type Rewind =
-  | 'resend' // go on from a request that is held
-  | 'repaired' // numbers that cannot be delivered any more are reported as lost
-  | 'nonsense'; // the answer fits nothing; try again later
 
 /**
  * Everything that was logged and is not acknowledged, in the order of its numbers:
@@ -22,31 +18,18 @@ export type Rewind =
  *
  * Invariants:
  * 1. Every number from the first one held to the last one used lies in exactly one of them.
- * 2. Frozen requests never change; they are only released from the front, or replaced by losses.
- * 3. logged = acknowledged + dropped + bufferedEvents, always.
- * 4. The bytes of all events held are at most `bufferBytes`. Losses need no room in it: there are never
+ * 2. logged = acknowledged + dropped + bufferedEvents, always.
+ * 3. The bytes of all events held are at most `bufferBytes`. Losses need no room in it: there are never
  *    more ranges than events between them, times the number of reasons.
  */
-export class RequestBuffer {
-  readonly dropped: Record<LossReason, number> = {
-    buffer_full: 0,
-    too_large: 0,
-    closed: 0,
-    encoding: 0,
-    refused: 0,
-  };
+export class RequestBuffer extends FrozenRequests implements RequestSource {
   /** Numbers used up so far. */
   logged = 0;
-  acknowledged = 0;
-  bufferedEvents = 0;
-  bufferedBytes = 0;
-  /** Requests that were frozen, the oldest first. */
-  readonly frozen: FrozenRequest[] = [];
+  /** Bytes of events that may be held: `bufferBytes`, unless some of it is kept free for what is on the disk. */
+  protected capacity: number;
 
   readonly #settings: RequestBufferSettings;
   readonly #writer: EventWriter;
-  readonly #producer: Uint8Array;
-  readonly #clock: Clock;
   readonly #sealed: Draft[] = [];
   #open: Draft | undefined;
   /** Events of each severity in drafts, so that a full buffer decides without a search. */
@@ -54,22 +37,22 @@ export class RequestBuffer {
   readonly #bytes = new Float64Array(25);
 
   constructor(settings: RequestBufferSettings, writer: EventWriter, producer: Uint8Array, clock: Clock) {
+    super(producer, clock);
     this.#settings = settings;
+    this.capacity = settings.bufferBytes;
     this.#writer = writer;
-    this.#producer = producer;
-    this.#clock = clock;
   }
 
   /** True if an event of this severity would be dropped whatever its size, so that it need not be encoded. */
   isClosedTo(severity: number): boolean {
     // No event is smaller than its time and name.
-    return this.bufferedBytes + 16 > this.#settings.bufferBytes && severity <= this.#lowestSeverity();
+    return this.bufferedBytes + 16 > this.capacity && severity <= this.#lowestSeverity();
   }
 
   /** Takes the event that the writer wrote last. */
   add(severity: number): 'first' | 'kept' | 'sealed' | 'dropped' {
     const size = this.#writer.end - this.#writer.committed;
-    if (this.bufferedBytes + size > this.#settings.bufferBytes && !this.#makeRoom(size, severity)) {
+    if (this.bufferedBytes + size > this.capacity && !this.#makeRoom(size, severity)) {
       this.drop('buffer_full');
       return 'dropped';
     }
@@ -90,14 +73,19 @@ export class RequestBuffer {
   /** Uses up a number for an event that is not kept. */
   drop(reason: LossReason): void {
     const open = this.#open ?? this.#begin();
-    open.lose(reason, 1, this.#clock.wallMs());
+    open.lose(reason, 1, this.clock.wallMs());
     this.logged++;
     this.dropped[reason]++;
   }
 
   /** The first number that is not acknowledged; one more than `logged` if there is none. */
   get firstPending(): number {
-    return this.frozen[0]?.first ?? this.#sealed[0]?.first ?? this.#open?.first ?? this.logged + 1;
+    return this.frozen[0]?.first ?? this.firstUnfrozen;
+  }
+
+  /** The first number that is in no frozen request; one more than `logged` if there is none. */
+  get firstUnfrozen(): number {
+    return this.#sealed[0]?.first ?? this.#open?.first ?? this.logged + 1;
   }
 
   /** Numbers that are not acknowledged: of the buffered events, and of losses that are not reported yet. */
@@ -124,58 +112,28 @@ export class RequestBuffer {
       this.#bytes[severity]! -= draft.bytesOf(severity);
     }
     const requests = freezeDraft(
-      draft.evictedBytes > 0 ? draft.compact(requestPrefix(this.#producer, draft.first)) : draft,
-      this.#producer,
+      draft.evictedBytes > 0 ? draft.compact(requestPrefix(this.producer, draft.first)) : draft,
+      this.producer,
     );
     this.bufferedBytes -= draft.liveBytes;
-    for (const request of requests) this.#hold(this.frozen.length, request);
+    for (const request of requests) this.append(request);
     return true;
   }
 
-  /** Lets go of everything up to a number that the collector has on its disk. Says whether that was any. */
-  release(durable: number): boolean {
-    let released = 0;
-    for (const request of this.frozen) {
-      // What was never sent cannot be on its disk, whatever it says.
-      if (request.last > durable || request.sends === 0) break;
-      released++;
-      this.acknowledged += request.events;
-      this.#forget(request);
-    }
-    this.frozen.splice(0, released);
-    return released > 0;
+  /** Everything that is frozen is in memory. */
+  loadMore(): boolean {
+    return false;
   }
 
-  /** Replaces the oldest frozen request by losses of the same numbers. */
-  refuseOldest(): void {
-    const request = this.frozen[0];
-    if (request !== undefined) this.#replaceOldest(request, request.first);
+  /** Events that lie on the disk and are not acknowledged. */
+  get spooledEvents(): number {
+    return 0;
   }
 
-  /** Goes on from where the collector wants to. */
-  rewind(expected: number): Rewind {
-    const oldest = this.frozen[0];
-    if (oldest === undefined || !Number.isSafeInteger(expected) || expected < 1) return 'nonsense';
-    if (expected < oldest.first) {
-      // It acknowledged these once and does not have them any more; nor do we.
-      const lost = oldest.first - expected;
-      this.acknowledged -= Math.min(lost, this.acknowledged);
-      this.dropped.refused += lost;
-      this.#insert({ from: expected, last: oldest.first - 1, losses: [] });
-      return 'repaired';
-    }
-    this.release(expected - 1);
-    const next = this.frozen[0];
-    if (next === undefined || next.first >= expected) return 'resend';
-    // It has a part of a request, which its own rules forbid. The rest cannot be cut out byte for byte.
-    this.#replaceOldest(next, expected);
-    return 'repaired';
-  }
-
-  /** Counts what is left as lost and lets go of everything. */
+  /** Counts what is left in memory alone as lost and lets go of everything. */
   close(): void {
-    this.dropped.closed += this.bufferedEvents;
-    this.bufferedEvents = 0;
+    this.dropped.closed += this.bufferedEvents - this.spooledEvents;
+    this.bufferedEvents = this.spooledEvents;
     this.bufferedBytes = 0;
     this.frozen.length = 0;
     this.#sealed.length = 0;
@@ -185,8 +143,18 @@ export class RequestBuffer {
     this.#bytes.fill(0);
   }
 
+  /** Bytes of the events in drafts. */
+  protected get draftBytes(): number {
+    return this.#bytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Takes a request that was frozen just now. */
+  protected append(request: FrozenRequest): void {
+    this.hold(this.frozen.length, request);
+  }
+
   #begin(): Draft {
-    const place = { first: this.logged + 1, openedMs: this.#clock.monotonicMs(), bytes: this.#writer.bytes };
+    const place = { first: this.logged + 1, openedMs: this.clock.monotonicMs(), bytes: this.#writer.bytes };
     this.#open = new Draft({ ...place, base: 0 });
     return this.#open;
   }
@@ -196,7 +164,7 @@ export class RequestBuffer {
     const open = this.#open;
     if (open === undefined) return;
     open.bytes = this.#writer.bytes;
-    this.#sealed.push(open.compact(requestPrefix(this.#producer, open.first)));
+    this.#sealed.push(open.compact(requestPrefix(this.producer, open.first)));
     this.#open = undefined;
     this.#writer.committed = 0;
   }
@@ -211,11 +179,11 @@ export class RequestBuffer {
 
   /** Evicts the newest events of the lowest severities, if that makes enough room for a higher one. */
   #makeRoom(size: number, severity: number): boolean {
-    let missing = this.bufferedBytes + size - this.#settings.bufferBytes;
+    let missing = this.bufferedBytes + size - this.capacity;
     let evictable = 0;
     for (let lower = 1; lower < severity; lower++) evictable += this.#bytes[lower]!;
     if (evictable < missing) return false;
-    const nowMs = this.#clock.wallMs();
+    const nowMs = this.clock.wallMs();
     for (let lower = 1; lower < severity && missing > 0; lower++) {
       while (missing > 0 && this.#counts[lower]! > 0) missing -= this.#evict(lower, nowMs);
     }
@@ -232,7 +200,7 @@ export class RequestBuffer {
     this.bufferedBytes -= size;
     this.dropped.buffer_full++;
     if (index !== undefined && draft.evictedBytes > draft.bytes.length * internalLimits.compactionShare) {
-      this.#sealed[index] = draft.compact(requestPrefix(this.#producer, draft.first));
+      this.#sealed[index] = draft.compact(requestPrefix(this.producer, draft.first));
     }
     return size;
   }
@@ -243,29 +211,5 @@ export class RequestBuffer {
     let index = this.#sealed.length - 1;
     while (index > 0 && this.#sealed[index]!.countOf(severity) === 0) index--;
     return index;
-  }
-
-  #replaceOldest(request: FrozenRequest, from: number): void {
-    const lost = request.last - from + 1 - countLost(request.losses, from, request.last);
-    this.frozen.shift();
-    this.#forget(request);
-    this.acknowledged += request.events - lost;
-    this.dropped.refused += lost;
-    this.#insert({ from, last: request.last, losses: request.losses });
-  }
-
-  #insert(lost: { from: number; last: number; losses: FrozenRequest['losses'] }): void {
-    const requests = freezeLost({ ...lost, timeMs: this.#clock.wallMs() }, this.#producer);
-    for (const [index, request] of requests.entries()) this.#hold(index, request);
-  }
-
-  #hold(index: number, request: FrozenRequest): void {
-    this.frozen.splice(index, 0, request);
-    this.bufferedBytes += request.bytesWithProducer.length;
-  }
-
-  #forget(request: FrozenRequest): void {
-    this.bufferedEvents -= request.events;
-    this.bufferedBytes -= request.bytesWithProducer.length;
   }
 }

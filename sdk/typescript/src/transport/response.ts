@@ -1,5 +1,5 @@
 import { loadSync } from '@grpc/proto-loader';
-import { type LogResponse__Output, loaderOptions, protoPath } from '@sluice/proto';
+import { type LogResponse__Output, loaderOptions, type Producer__Output, protoPath } from '@sluice/proto';
 import type { Acknowledgment } from './transport.js';
 
 type Decode = (bytes: Buffer) => object;
@@ -19,10 +19,20 @@ export function decodeResponse(bytes: Buffer): Acknowledgment {
   };
 }
 
+/** The producer of an encoded request. As slow as that: for people only. */
+export function decodeProducer(request: Buffer): Producer__Output | undefined {
+  const { producer } = loadMethod().requestDeserialize(request) as { producer?: Producer__Output | null };
+  return producer ?? undefined;
+}
+
 /** Reads the contract once a process, when the first response arrives. */
 function loadDecoder(): Decode {
+  return loadMethod().responseDeserialize;
+}
+
+function loadMethod(): { responseDeserialize: Decode; requestDeserialize: Decode } {
   const service = loadSync(protoPath, loaderOptions)['sluice.v1.EventCollector'];
-  const { Log: method } = (service ?? {}) as { Log?: { responseDeserialize: Decode } };
+  const { Log: method } = (service ?? {}) as { Log?: ReturnType<typeof loadMethod> };
   if (method === undefined) throw new Error(`${protoPath} has no EventCollector.Log`);
-  return method.responseDeserialize;
+  return method;
 }

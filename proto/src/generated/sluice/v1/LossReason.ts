@@ -7,6 +7,7 @@ export const LossReason = {
   LOSS_REASON_CLOSED: 'LOSS_REASON_CLOSED',
   LOSS_REASON_ENCODING: 'LOSS_REASON_ENCODING',
   LOSS_REASON_REFUSED: 'LOSS_REASON_REFUSED',
+  LOSS_REASON_SPOOL_DAMAGED: 'LOSS_REASON_SPOOL_DAMAGED',
 } as const;
 
 export type LossReason =
@@ -22,5 +23,7 @@ export type LossReason =
   | 4
   | 'LOSS_REASON_REFUSED'
   | 5
+  | 'LOSS_REASON_SPOOL_DAMAGED'
+  | 6
 
 export type LossReason__Output = typeof LossReason[keyof typeof LossReason]
