@@ -24,6 +24,9 @@ const allowed = {
 const roots = [
   'collector',
   'commit',
+  'commit-damage',
+  'commit-refused',
+  'commit-rows',
   'commit-thread',
   'commit-worker',
   'config',

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { FaultPlan } from '@sluice/collector/fault-points.js';
 import { decodeResponse, encodeRequest } from '@sluice/collector/testing/wire.js';
 import { type LogRequest, type LogResponse__Output, paths } from '@sluice/proto';
 
@@ -18,14 +19,13 @@ export interface CollectorProcess {
 
 export type PartialConfig = Readonly<Record<string, unknown>>;
 
-function spawnCollector(config: PartialConfig): ChildProcess {
+function spawnCollector(config: PartialConfig, faults?: FaultPlan): ChildProcess {
   const script = fileURLToPath(new URL('./collector-child.js', import.meta.url));
+  const settings = JSON.stringify({ logLevel: process.env['SLUICE_TEST_LOG'] ?? 'fatal', ...config });
   return spawn(
     process.execPath,
-    [script, JSON.stringify({ logLevel: process.env['SLUICE_TEST_LOG'] ?? 'fatal', ...config })],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
+    [script, settings, ...(faults === undefined ? [] : [JSON.stringify(faults)])],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
   );
 }
 
@@ -50,8 +50,9 @@ export function testConfig(dataDir: string, storeUrl: string, more: PartialConfi
   };
 }
 
-export async function startCollector(config: PartialConfig): Promise<CollectorProcess> {
-  const child = spawnCollector(config);
+/** @param faults where the process kills itself, or which bug is planted in it */
+export async function startCollector(config: PartialConfig, faults?: FaultPlan): Promise<CollectorProcess> {
+  const child = spawnCollector(config, faults);
   const started = JSON.parse(await firstLine(child)) as { port: number; message?: string };
   if (started.message !== undefined) throw new Error(started.message);
   return {

@@ -258,7 +258,7 @@ test('an INSERT that commits and whose answer is lost is found committed, not se
   proxy.close();
 });
 
-test('what ClickHouse refuses for good goes to quarantine with its reason, and the rest goes on', async () => {
+test('the event that ClickHouse refuses for good goes to quarantine with its reason, and the rest is stored', async () => {
   const collector = await startCollector(testConfig(folder, store.url));
   await store.sql("ALTER TABLE events ADD CONSTRAINT no_poison CHECK name != 'poison'");
   const client = new RawClient(collector.port);
@@ -276,16 +276,18 @@ test('what ClickHouse refuses for good goes to quarantine with its reason, and t
   await client.log([
     { producer: { id: producerId(1), run_id: 'q' }, first_sequence: '3', events: [{ name: 'good' }] },
   ]);
-  await until(count, (stored) => stored === 1);
+  await until(count, (stored) => stored === 2);
   const [row] = JSON.parse(
     `[${await store.sql('SELECT first_sequence, last_sequence, events, error_code, error, request FROM quarantine FORMAT JSONEachRow')}]`,
   );
   assert.equal(row.error_code, 469);
   assert.match(row.error, /no_poison/);
+  assert.deepEqual([row.first_sequence, row.last_sequence, row.events].map(Number), [1, 1, 1]);
   assert.ok(Buffer.from(row.request, 'base64').includes('poison'));
+  assert.ok(!Buffer.from(row.request, 'base64').includes('good'));
   assert.equal(
     await store.sql('SELECT first_sequence, last_sequence, origin, reason FROM losses'),
-    '1\t2\tstore\tquarantined\n',
+    '1\t1\tstore\tquarantined\n',
   );
   assert.equal(await store.sql('SELECT count() FROM sequence_gaps'), '0\n');
   client.close();

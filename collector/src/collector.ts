@@ -147,8 +147,10 @@ export class Collector {
           }
           await wal.release(segmentId);
           return;
-        case 'quarantined':
-          counters.quarantinedEvents += outcome.events;
+        case 'stored_in_part':
+          counters.committedEvents += outcome.events;
+          counters.quarantinedEvents += outcome.quarantined;
+          counters.committedSegments++;
           await wal.release(segmentId);
           return;
         case 'set_aside':

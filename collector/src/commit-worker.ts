@@ -11,6 +11,7 @@ import { armFaults } from './fault-points.js';
 import { openLog } from './process-log.js';
 import { SegmentSource } from './segment-source.js';
 import { BatchInserter, sleep } from './store/batch-inserter.js';
+import { BisectionAllowance } from './store/bisection-allowance.js';
 import { ClickHouse } from './store/clickhouse.js';
 import { prepareSchema } from './store/schema.js';
 import type { SealedSegment } from './wal/log.js';
@@ -27,6 +28,7 @@ const inserter = new BatchInserter(clickhouse, setup.limits, log, stop.signal);
 const source = new SegmentSource(new DirectoryStorage(setup.walDirectory), setup.segmentBytes);
 const index = new SegmentIndex(setup.segmentEvents);
 const knownProducers = new Set<string>();
+const allowance = new BisectionAllowance(setup.limits.bisectionInserts);
 const queue: SealedSegment[] = [];
 let wake: (() => void) | undefined;
 let draining = false;
@@ -49,7 +51,7 @@ function wakeAll(): void {
 /** One lane commits one segment after the other; a few lanes overlap encoding and inserting. */
 async function runLane(): Promise<void> {
   const encoder = new SegmentEncoder(index, setup.segmentEvents);
-  const committer = new Committer({ source, encoder, inserter, log, knownProducers });
+  const committer = new Committer({ source, encoder, index, inserter, log, knownProducers, allowance });
   while (!stop.signal.aborted) {
     const segment = queue.shift();
     if (segment === undefined) {
@@ -75,9 +77,10 @@ async function runLane(): Promise<void> {
  */
 async function commitOrKeep(committer: Committer, segment: SealedSegment): Promise<CommitOutcome> {
   let delayMs = setup.limits.retryInitialMs;
-  while (!stop.signal.aborted) {
+  // A try that broke off in the middle leaves as much in doubt as a process that died.
+  for (let recovered = segment.recovered; !stop.signal.aborted; recovered = true) {
     try {
-      return await committer.commit(segment);
+      return await committer.commit({ ...segment, recovered });
     } catch (error) {
       const isSystemError = error instanceof Error && 'syscall' in error;
       if (!isSystemError) {

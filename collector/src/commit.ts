@@ -2,25 +2,31 @@
  * What the worker thread does with one sealed segment: read, encode, insert. Concrete stages meet
  * here as they do in collector.ts, for the other thread.
  *
- * Order of a segment's inserts: its producers, its losses, its events. Whoever sees an event can look
- * up its producer, and a number that is missing among the events has its reason already.
+ * Order of a segment's inserts: its producers, its losses, what damage took from it, its events. Whoever
+ * sees an event can look up its producer, and a number that is missing among the events has its reason
+ * already.
  */
-
+import { type DamageReport, reportDamage } from './commit-damage.js';
+import { type RefusedOutcome, RefusedSegments } from './commit-refused.js';
+import { insertRows } from './commit-rows.js';
+import { namedProducers, strangersOf } from './encode/damage-rows.js';
 import { type EncodedBlock, eventsColumns, type SegmentEncoder } from './encode/encode-segment.js';
+import { type LedgerRow, lossRows, producerRows, receivedDate } from './encode/ledger-rows.js';
+import type { SegmentIndex } from './encode/segment-index.js';
 import {
-  jsonEachRow,
-  type LedgerRow,
-  ledgerColumns,
-  lossRows,
-  producerRows,
-  quarantinedLossRows,
-  quarantineRows,
-  type Refusal,
-  receivedDate,
-} from './encode/ledger-rows.js';
-import type { SegmentContents } from './record.js';
+  damageBatchId,
+  lateDamageBatchId,
+  partsOf,
+  type SegmentPart,
+  segmentPart,
+} from './encode/segment-part.js';
+import { isPlanted } from './fault-points.js';
+import type { Damage, Refusal, SegmentContents } from './record.js';
 import type { SegmentSource } from './segment-source.js';
-import type { Batch, BatchInserter, InsertNotices, InsertOutcome } from './store/batch-inserter.js';
+import type { Batch, BatchInserter, InsertNotices } from './store/batch-inserter.js';
+import { RangeSet } from './store/bisection.js';
+import type { BisectionAllowance } from './store/bisection-allowance.js';
+import { type EarlierWork, earlierWork, nothingDone } from './store/earlier-work.js';
 import { formatUuid } from './uuid7.js';
 import type { SealedSegment } from './wal/log.js';
 
@@ -31,7 +37,8 @@ export type CommitOutcome =
       readonly losses: number;
       readonly foundCommitted: boolean;
     }
-  | { readonly kind: 'quarantined'; readonly events: number; readonly refusal: Refusal }
+  /** ClickHouse refuses some of its events for good: they are in quarantine, the others are stored. */
+  | { readonly kind: 'stored_in_part'; readonly events: number; readonly quarantined: number }
   /** It cannot be stored in full: what could be read was stored, and the file is kept out of the way. */
   | { readonly kind: 'set_aside'; readonly reason: string }
   | { readonly kind: 'stopped' };
@@ -39,9 +46,12 @@ export type CommitOutcome =
 const eventsColumnNames = eventsColumns.map(([name]) => name);
 /** Producers that need not be announced again; bounded, because an announcement may be repeated. */
 const mostKnownProducers = 100_000;
+/** What is said of parts whose refusal an earlier process saw. */
+const refusedEarlier: Refusal = { code: 0, message: 'refused together with events that ClickHouse refuses' };
+
 /** Everything that a segment brings, free of the segment's bytes. */
 interface Prepared {
-  readonly damage: string;
+  readonly damage: DamageReport | undefined;
   readonly producerIds: readonly string[];
   readonly producers: readonly LedgerRow[];
   readonly losses: readonly LedgerRow[];
@@ -55,43 +65,70 @@ export class Committer {
   readonly #log: InsertNotices;
   readonly #knownProducers: Set<string>;
   readonly #encoder: SegmentEncoder;
+  readonly #refused: RefusedSegments;
 
   constructor(options: {
-    /** Shared by all committers of a process, as is `knownProducers`. */
+    /** Shared by all committers of a process, as are `knownProducers`, `index` and `allowance`. */
     source: SegmentSource;
     encoder: SegmentEncoder;
+    index: SegmentIndex;
     inserter: BatchInserter;
     log: InsertNotices;
     knownProducers: Set<string>;
+    allowance: BisectionAllowance;
   }) {
     this.#source = options.source;
     this.#encoder = options.encoder;
     this.#inserter = options.inserter;
     this.#log = options.log;
     this.#knownProducers = options.knownProducers;
+    this.#refused = new RefusedSegments({ ...options, toBatch: eventsBatch });
   }
 
   async commit(sealed: SealedSegment): Promise<CommitOutcome> {
-    if (sealed.recovered) {
-      // An earlier process may have put it into quarantine and died before it removed the file.
-      const quarantined = await this.#inserter.waitForAnswer({
-        table: 'quarantine',
-        batchId: sealed.id,
-        receivedDate: receivedDate(sealed.id),
-      });
-      if (quarantined === 'stopped') return { kind: 'stopped' };
-      if (quarantined === 'yes')
-        return this.#recordQuarantined(sealed, { code: 0, message: 'see quarantine' });
+    const segment = { id: sealed.id, receivedDate: receivedDate(sealed.id) };
+    const asks = sealed.recovered && !isPlanted('skip-in-doubt-check');
+    const earlier = asks ? await earlierWork(this.#inserter, segment) : nothingDone;
+    if (earlier === undefined) return { kind: 'stopped' };
+    const prepared = await this.#source.read(sealed, (contents, damage) => ({
+      ...this.#prepare(contents, damage ?? mendedDamage(sealed)),
+      isMended: damage === undefined,
+    }));
+    const { damage, isMended } = prepared;
+    if (damage !== undefined && wasSound(sealed.id, earlier)) {
+      this.#log.warn(
+        { segment: sealed.id, problem: damage.damage.problem },
+        'a segment was damaged after it had been committed in full; nothing is lost',
+      );
+      return { kind: 'committed', events: prepared.block.rows, losses: 0, foundCommitted: true };
     }
-    const prepared = await this.#source.read(sealed, (segment, damage) => this.#prepare(segment, damage));
-    const outcome = await this.#store(sealed, prepared);
-    if (outcome.kind === 'stopped' || prepared.damage === '') return outcome;
-    return { kind: 'set_aside', reason: prepared.damage };
+    if (damage !== undefined && wasCutSound(sealed.id, earlier)) return this.#giveUpParts(sealed, damage);
+    const outcome = await this.#store(sealed, prepared, earlier);
+    // Of a segment that recovery has mended, a copy lies aside already.
+    if (outcome.kind === 'stopped' || damage === undefined || isMended) return outcome;
+    return { kind: 'set_aside', reason: damage.damage.problem };
   }
 
-  #prepare(segment: SegmentContents, damage: string): Prepared {
+  /**
+   * The file was damaged after parts of it had been stored: what can be read of it now does not have the
+   * numbers any more by which those were named. Storing it could double what is stored, and the ranges of
+   * the damage hold what is stored, so only the file is reported; `sequence_gaps` has what is missing.
+   */
+  async #giveUpParts(sealed: SealedSegment, report: DamageReport): Promise<CommitOutcome> {
+    const problem = `${report.damage.problem}; that was after parts of it had been stored, and what is missing of the others stands in sequence_gaps`;
+    const late = { ...report, damage: { problem, ranges: [] }, strangers: [] };
+    const outcome = await reportDamage(this.#inserter, sealed, late, lateDamageBatchId(sealed.id));
+    if (outcome.kind === 'stopped') return outcome;
+    return { kind: 'set_aside', reason: problem };
+  }
+
+  #prepare(segment: SegmentContents, damage: Damage | undefined): Prepared {
     return {
-      damage,
+      damage: damage && {
+        damage,
+        producers: namedProducers(segment),
+        strangers: strangersOf(segment, damage),
+      },
       producerIds: segment.producers.map(({ id }) => formatUuid(id)),
       producers: producerRows(segment, (id) => this.#knownProducers.has(id)),
       losses: lossRows(segment),
@@ -99,103 +136,139 @@ export class Committer {
     };
   }
 
-  async #store(sealed: SealedSegment, prepared: Prepared): Promise<CommitOutcome> {
+  async #store(sealed: SealedSegment, prepared: Prepared, earlier: EarlierWork): Promise<CommitOutcome> {
     let refused: CommitOutcome | undefined;
     for (const [table, rows] of [
       ['producers', prepared.producers],
       ['losses', prepared.losses],
     ] as const) {
-      const outcome = await this.#insertRows(table, sealed.id, sealed, rows);
+      const outcome = await insertRows(this.#inserter, sealed, {
+        table,
+        batchId: sealed.id,
+        token: `${sealed.id}-${table}`,
+        rows,
+        inDoubt: sealed.recovered,
+      });
       if (outcome.kind === 'stopped') return outcome;
       // A row of the ledger that the store refuses must not cost anyone an event; the file is kept for it.
-      if (outcome.kind === 'refused') refused = this.#refusedLedger(table, outcome);
+      if (outcome.kind === 'refused') refused = refusedLedger(table, outcome);
     }
     this.#remember(prepared.producerIds);
-    const events = await this.#storeEvents(sealed, prepared);
+    if (prepared.damage !== undefined) {
+      const outcome = await reportDamage(this.#inserter, sealed, prepared.damage);
+      if (outcome.kind === 'stopped') return outcome;
+      if (outcome.kind === 'refused') refused = refusedLedger(outcome.table, outcome.refusal);
+    }
+    const events = await this.#storeEvents(sealed, prepared, earlier);
     return events.kind === 'stopped' ? events : (refused ?? events);
   }
 
-  async #storeEvents(sealed: SealedSegment, { block, losses }: Prepared): Promise<CommitOutcome> {
-    if (block.rows === 0)
-      return { kind: 'committed', events: 0, losses: losses.length, foundCommitted: false };
-    const outcome = await this.#inserter.insert({
-      table: 'events',
-      format: 'Native',
-      columns: eventsColumnNames,
-      batchId: sealed.id,
-      token: sealed.id,
-      receivedDate: receivedDate(sealed.id),
-      rows: block.rows,
-      body: block.chunks,
-      inDoubt: sealed.recovered,
-      idempotent: false,
-    });
-    if (outcome.kind === 'stopped') return outcome;
-    if (outcome.kind === 'refused') return this.#quarantine(sealed, outcome);
-    return {
-      kind: 'committed',
-      events: block.rows,
-      losses: losses.length,
-      foundCommitted: outcome.foundCommitted,
-    };
-  }
-
-  async #quarantine(sealed: SealedSegment, refusal: Refusal): Promise<CommitOutcome> {
-    this.#log.warn(
-      { batch: sealed.id, code: refusal.code, error: refusal.message.slice(0, 500) },
-      'ClickHouse refuses a batch for good; its requests go to quarantine',
-    );
-    const ledger = await this.#source.read(sealed, (segment) => quarantineRows(segment, refusal));
-    const outcome = await this.#insertRows('quarantine', sealed.id, sealed, ledger);
-    if (outcome.kind === 'stopped') return outcome;
-    if (outcome.kind === 'refused') return this.#refusedLedger('quarantine', outcome);
-    return this.#recordQuarantined(sealed, refusal);
-  }
-
-  /** The rows of `losses` for a segment that is in quarantine. They come after it, so a crash in between is seen. */
-  async #recordQuarantined(sealed: SealedSegment, refusal: Refusal): Promise<CommitOutcome> {
-    const { events, losses } = await this.#source.read(sealed, (segment) => ({
-      events: segment.eventCount,
-      losses: quarantinedLossRows(segment, refusal),
-    }));
-    const outcome = await this.#insertRows('losses', `${sealed.id}-quarantined`, sealed, losses);
-    if (outcome.kind === 'stopped') return outcome;
-    if (outcome.kind === 'refused') return this.#refusedLedger('losses', outcome);
-    return { kind: 'quarantined', events, refusal };
-  }
-
-  #refusedLedger(table: string, refusal: Refusal): CommitOutcome {
-    return {
-      kind: 'set_aside',
-      reason: `ClickHouse refuses rows of ${table} for good (code ${refusal.code}): ${refusal.message.slice(0, 300)}`,
-    };
-  }
-
-  async #insertRows(
-    table: string,
-    batchId: string,
+  async #storeEvents(
     sealed: SealedSegment,
-    rows: readonly LedgerRow[],
-  ): Promise<InsertOutcome> {
-    const first = rows[0];
-    if (first === undefined) return { kind: 'stored', tries: 0, foundCommitted: false };
-    const batch: Batch = {
-      table,
-      format: 'JSONEachRow',
-      columns: ledgerColumns(first),
-      batchId,
-      token: `${batchId}-${table}`,
-      receivedDate: receivedDate(sealed.id),
-      rows: rows.length,
-      body: jsonEachRow(rows.map((row) => ({ ...row, values: { ...row.values, batch_id: batchId } }))),
-      inDoubt: sealed.recovered,
-      idempotent: table === 'producers',
-    };
-    return this.#inserter.insert(batch);
+    { block, losses }: Prepared,
+    earlier: EarlierWork,
+  ): Promise<CommitOutcome> {
+    const committed = { kind: 'committed', events: block.rows, losses: losses.length } as const;
+    if (block.rows === 0) return { ...committed, foundCommitted: false };
+    if (sealed.recovered && isPlanted('recut-on-replay')) return this.#storeRecut(sealed, block.rows);
+    const whole = { from: 0, to: block.rows };
+    const covered = new RangeSet([
+      ...partsOf(earlier.events),
+      ...partsOf(earlier.quarantine.keys()),
+      ...partsOf(earlier.losses),
+    ]);
+    if (earlier.events.has(sealed.id)) return { ...committed, foundCommitted: true };
+    let refusal = refusedEarlier;
+    if (!covered.touches(whole)) {
+      const outcome = await this.#inserter.insert(
+        eventsBatch(sealed, { ...whole, batchId: sealed.id }, block),
+      );
+      if (outcome.kind === 'stopped') return outcome;
+      if (outcome.kind === 'stored') return { ...committed, foundCommitted: outcome.foundCommitted };
+      refusal = outcome;
+      this.#log.warn(
+        { batch: sealed.id, events: block.rows, code: refusal.code, error: refusal.message.slice(0, 500) },
+        'ClickHouse refuses a batch for good; the events that it refuses go to quarantine, the others are stored',
+      );
+    }
+    const outcome = await this.#refused.commit(sealed, { within: whole, covered, refusal });
+    return this.#toCommitOutcome(sealed, outcome);
+  }
+
+  #toCommitOutcome(sealed: SealedSegment, outcome: RefusedOutcome): CommitOutcome {
+    switch (outcome.kind) {
+      case 'kept':
+        this.#log.info(
+          { batch: sealed.id, events: outcome.stored, quarantined: outcome.quarantined },
+          'a batch is stored in part; sluice quarantine list shows the rest',
+        );
+        return { kind: 'stored_in_part', events: outcome.stored, quarantined: outcome.quarantined };
+      case 'refused':
+        return refusedLedger(outcome.table, outcome.refusal);
+      case 'stopped':
+        return outcome;
+    }
+  }
+
+  /** The planted bug: boundaries that move at a replay, so that the batch of the first try is not looked for. */
+  async #storeRecut(sealed: SealedSegment, events: number): Promise<CommitOutcome> {
+    // Elsewhere at every start, as when boundaries follow from what a process happens to read.
+    const middle = process.pid % (events + 1);
+    for (const range of [
+      { from: 0, to: middle },
+      { from: middle, to: events },
+    ]) {
+      if (range.to === range.from) continue;
+      const part = segmentPart(sealed.id, range);
+      const block = await this.#source.read(sealed, (segment) => this.#encoder.encode(segment, part));
+      const outcome = await this.#inserter.insert(eventsBatch(sealed, part, block));
+      if (outcome.kind === 'stopped') return outcome;
+      if (outcome.kind === 'refused') return refusedLedger('events', outcome);
+    }
+    return { kind: 'committed', events, losses: 0, foundCommitted: false };
   }
 
   #remember(producerIds: readonly string[]): void {
     if (this.#knownProducers.size + producerIds.length > mostKnownProducers) this.#knownProducers.clear();
     for (const id of producerIds) this.#knownProducers.add(id);
   }
+}
+
+/** A segment, or a part of one, as one INSERT. */
+function eventsBatch(sealed: SealedSegment, part: SegmentPart, block: EncodedBlock): Batch {
+  return {
+    table: 'events',
+    format: 'Native',
+    columns: eventsColumnNames,
+    batchId: part.batchId,
+    token: part.batchId,
+    receivedDate: receivedDate(sealed.id),
+    rows: block.rows,
+    body: block.chunks,
+    inDoubt: sealed.recovered,
+    idempotent: false,
+  };
+}
+
+function refusedLedger(table: string, refusal: Refusal): CommitOutcome {
+  return {
+    kind: 'set_aside',
+    reason: `ClickHouse refuses rows of ${table} for good (code ${refusal.code}): ${refusal.message.slice(0, 300)}`,
+  };
+}
+
+/** Damage that recovery found and cut off. */
+function mendedDamage(sealed: SealedSegment): Damage | undefined {
+  return sealed.damage === undefined ? undefined : { problem: sealed.damage, ranges: [] };
+}
+
+/** Whether an earlier process stored parts of the segment before anything was wrong with its file. */
+function wasCutSound(segmentId: string, earlier: EarlierWork): boolean {
+  if (earlier.quarantine.has(damageBatchId(segmentId))) return false;
+  return partsOf(earlier.events).length + partsOf(earlier.quarantine.keys()).length > 0;
+}
+
+/** Whether an earlier process stored the segment whole, before anything was wrong with its file. */
+function wasSound(segmentId: string, earlier: EarlierWork): boolean {
+  return earlier.events.has(segmentId) && !earlier.quarantine.has(damageBatchId(segmentId));
 }

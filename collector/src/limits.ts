@@ -37,17 +37,42 @@ export const messageLimits = {
 /** What validate/ checks against; the configured values have this shape. */
 export type MessageLimits = { readonly [name in keyof typeof messageLimits]: number };
 
+/**
+ * What clients can make the collector hold, whatever they send. The sum of the worst: `connections` and
+ * `calls` (about 40 and 15 KiB each), `receivingBytes` twice (the copy into a larger buffer),
+ * `pendingBytes`, and one inflated message, twice, for each of `inflateAtOnce`.
+ */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
   pendingBytes: 16 * MiB,
-  /** HTTP/2 window of one stream: how much a client may send ahead of the collector's reading. */
+  /** Bytes that have arrived and are not in the log's hands, over all calls; see receive/reception.ts. */
+  receivingBytes: 32 * MiB,
+  /** HTTP/2 window of one call: how much a client may send ahead of the collector's reading, at most. */
   streamWindowBytes: 1 * MiB,
+  /** The windows of all calls together; above it each gets less, down to 64 KiB. */
+  windowBytes: 32 * MiB,
   /** HTTP/2 window of one connection. */
   connectionWindowBytes: 4 * MiB,
-  /** Calls open on one connection at the same time. */
+  /** A job's process has one. */
+  connections: 2048,
+  /** Calls open on one connection at the same time; a logger has one. */
   callsPerConnection: 128,
+  /** Calls open on all connections. */
+  calls: 4096,
+  /** The headers of one call. */
+  headerBytes: 16 * KiB,
+  /** A message that has begun must be complete after so much time in which it was read. */
+  messageMs: 60_000,
+  /** The same while half of `receivingBytes` is taken, so that slow messages do not keep others out. */
+  pressedMessageMs: 1000,
+  /** Compressed messages that are inflated at the same time. */
+  inflateAtOnce: 1,
   /** A call that carries nothing for this long is ended, so that half-open calls do not pile up. */
   callIdleMs: 60_000,
+  /** A connection without a call for this long is closed; clients open another when they need one. */
+  connectionIdleMs: 300_000,
+  /** What a client is told to wait when a limit of the above refuses its call. */
+  retryDelayMs: 1000,
 } as const;
 
 export type ReceiveLimits = { readonly [name in keyof typeof receiveLimits]: number };
@@ -79,6 +104,11 @@ export const storeLimits = {
   queryTimeoutMs: 30_000,
   retryInitialMs: 100,
   retryMaxMs: 10_000,
+  /**
+   * Inserts that one segment may take to find which of its events ClickHouse refuses; beyond it, ranges
+   * of events go to quarantine as they are. One refused event of 125,000 takes about 30.
+   */
+  bisectionInserts: 2000,
   /** Idle connections are closed by us before the server closes them under a request. */
   keepAliveMs: 2000,
 } as const;

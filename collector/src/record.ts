@@ -68,3 +68,36 @@ export interface SegmentContents {
   readonly requests: readonly RequestRecord[];
   readonly eventCount: number;
 }
+
+/** Numbers that were acknowledged and cannot be read back. */
+export interface DamagedRange {
+  /** 16 bytes. */
+  readonly producerId: Buffer;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+/** What a segment's file cannot give back. */
+export interface Damage {
+  /** In words, for people. */
+  readonly problem: string;
+  /** Ascending by producer and sequence, without overlap with what was read; empty if nobody knows. */
+  readonly ranges: readonly DamagedRange[];
+}
+
+/** Events of a segment, counted in the order of the log without the rejected ones. */
+export interface EventRange {
+  readonly from: number;
+  /** Behind the last. */
+  readonly to: number;
+}
+
+/** Why ClickHouse refuses something for good. */
+export interface Refusal {
+  readonly code: number;
+  readonly message: string;
+}
+
+export interface RefusedRange extends EventRange {
+  readonly refusal: Refusal;
+}

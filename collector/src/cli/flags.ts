@@ -69,6 +69,12 @@ export function parseUrl(text: string): string {
   );
 }
 
+export function parseSeconds(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds <= 86_400) return seconds;
+  throw new InvalidArgumentError('A timeout is a number of seconds from 0 to 86400; 0 means never.');
+}
+
 /** `name=value`, as often as wanted. */
 export function collectParameter(
   text: string,

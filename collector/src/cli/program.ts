@@ -11,12 +11,17 @@ import {
   dataOption,
   grpcOption,
   jsonOption,
+  parseSeconds,
   portOption,
   storeOption,
 } from './flags.js';
+import { limitOption, rowsOption } from './ledger-flags.js';
+import type { LossesFlags } from './losses.js';
+import type { QuarantineDropFlags, QuarantineListFlags, QuarantineSelection } from './quarantine.js';
 import type { RunsFlags } from './runs.js';
 import type { SqlFlags } from './sql.js';
 import type { StoreFlags } from './store.js';
+import type { SyncFlags } from './sync.js';
 import type { WalInspectFlags } from './wal-inspect.js';
 
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -150,6 +155,114 @@ export function describeProgram(): Command {
     .addOption(databaseOption())
     .addHelpText('after', examples(['sluice runs', 'sluice runs --project training-logs']))
     .action(async (flags: RunsFlags) => (await import('./runs.js')).runs(flags));
+
+  program
+    .command('sync')
+    .description('deliver what jobs left in a spool directory: killed, offline, or without a collector')
+    .addArgument(
+      new Argument('[dir]', 'the spoolDir of the jobs (default: SLUICE_SPOOL_DIR, then ./sluice-spool)'),
+    )
+    .addOption(
+      new Option(
+        '--endpoint <HOST:PORT>',
+        'the collector, as in the SDK (default: SLUICE_ENDPOINT, then 127.0.0.1:4317)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--other-hosts',
+        'take the spools of other hosts and containers too; their jobs must be gone',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--timeout <S>',
+        'stop after so many seconds without progress; 0: never (default: 30)',
+      ).argParser(parseSeconds),
+    )
+    .addOption(new Option('--json', 'one line of JSON a producer'))
+    .addHelpText(
+      'after',
+      examples([
+        'sluice sync ./sluice-spool',
+        'sluice sync /shared/spool --endpoint collector:4317 --other-hosts',
+        'sluice sync --json --timeout 5',
+      ]),
+    )
+    .action(async (directory: string | undefined, flags: SyncFlags) =>
+      (await import('./sync.js')).sync(directory, flags),
+    );
+
+  program
+    .command('losses')
+    .description('list the numbers that are no events, with the reason of each, the newest last')
+    .addOption(new Option('--project <P>', 'only of this project'))
+    .addOption(new Option('--run <R>', 'only of this run'))
+    .addOption(new Option('--producer <ID>', 'only of this producer; the beginning of its id is enough'))
+    .addOption(
+      new Option(
+        '--reason <REASON>',
+        'only for this reason: buffer_full, too_large, quarantined, damaged, …; the summary names them',
+      ),
+    )
+    .addOption(
+      new Option('--origin <ORIGIN>', 'only what this one lost').choices(['sdk', 'collector', 'store']),
+    )
+    .addOption(limitOption())
+    .addOption(rowsOption())
+    .addOption(storeOption())
+    .addOption(databaseOption())
+    .addHelpText(
+      'after',
+      examples([
+        'sluice losses',
+        'sluice losses --run my-run --reason buffer_full',
+        'sluice losses --origin sdk --limit 1000 --json',
+      ]),
+    )
+    .action(async (flags: LossesFlags) => (await import('./losses.js')).losses(flags));
+
+  const quarantine = program
+    .command('quarantine')
+    .description('what ClickHouse refuses for good: list it, store it after all, or drop it');
+  const selecting = (command: Command): Command =>
+    command
+      .addOption(new Option('--batch <ID>', 'only this batch, or all parts of this segment'))
+      .addOption(new Option('--project <P>', 'only of this project'))
+      .addOption(new Option('--run <R>', 'only of this run'))
+      .addOption(storeOption())
+      .addOption(databaseOption());
+  selecting(quarantine.command('list'))
+    .description('list what is in quarantine with the reasons of ClickHouse, the newest last')
+    .addOption(limitOption())
+    .addOption(rowsOption())
+    .addHelpText('after', examples(['sluice quarantine list', 'sluice quarantine list --run my-run --json']))
+    .action(async (flags: QuarantineListFlags) => (await import('./quarantine.js')).quarantineList(flags));
+  selecting(quarantine.command('replay'))
+    .description('store what is in quarantine, once its cause is mended; may be repeated at any time')
+    .addHelpText(
+      'after',
+      examples([
+        'sluice quarantine replay',
+        'sluice quarantine replay --run my-run',
+        'sluice sql "ALTER TABLE events DROP CONSTRAINT my_constraint" && npx sluice quarantine replay',
+      ]),
+    )
+    .action(async (flags: QuarantineSelection) =>
+      (await import('./quarantine-replay.js')).quarantineReplay(flags),
+    );
+  selecting(quarantine.command('drop'))
+    .description('throw away what is in quarantine; the ledger of losses keeps its numbers')
+    .addOption(new Option('--all', 'everything'))
+    .addHelpText(
+      'after',
+      examples([
+        'sluice quarantine drop --batch 0193c1de-5a00-7000-8000-000000000001.5-6',
+        'sluice quarantine drop --run my-run',
+        'sluice quarantine drop --all',
+      ]),
+    )
+    .action(async (flags: QuarantineDropFlags) => (await import('./quarantine.js')).quarantineDrop(flags));
 
   const wal = program.command('wal').description('look into a write-ahead log');
   wal

@@ -4,10 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Damage } from '../record.js';
 import { formatUuid, uuidTimeMs } from '../uuid7.js';
 import { decodeStoredProducer } from '../validate/decode-producer.js';
+import { damageOf, type YoungerSegment } from '../wal/damage.js';
 import { segmentFileName, segmentIdsOf } from '../wal/segment-name.js';
-import { hasFrameBehind, readSegment, type SegmentReading } from '../wal/segment-reader.js';
+import { isWhole, readSegment, type SegmentProducer, type SegmentReading } from '../wal/segment-reader.js';
 import { DirectoryStorage } from '../wal/storage.js';
 import { CommandFailure } from './failure.js';
 import { renderTable, type TableColumn } from './table.js';
@@ -30,14 +32,26 @@ interface SegmentReport {
   readonly segment: string;
   readonly opened: string;
   readonly bytes: number;
-  /** `torn`: it ends in bytes that were never acknowledged. `damaged`: sound frames lie behind a broken one. */
-  readonly state: 'sealed' | 'open' | 'torn' | 'damaged' | 'unreadable';
+  /**
+   * `torn`: the youngest, which ends in bytes that were never acknowledged. `damaged`: bytes that were durable
+   * cannot be read. `unreadable`: not even its first frames can. `foreign`: of another version.
+   */
+  readonly state: 'sealed' | 'open' | 'torn' | 'damaged' | 'unreadable' | 'foreign' | 'empty';
   readonly unreadBytes: number;
   readonly requests: number;
   readonly events: number;
   readonly rejections: number;
   readonly nextStart: string;
   readonly producers: readonly ProducerRange[];
+  /** Of a damaged segment: what is wrong, and the acknowledged numbers that are gone, if a younger one tells. */
+  readonly problem?: string;
+  readonly lost?: readonly LostRange[];
+}
+
+interface LostRange {
+  readonly producerId: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
 }
 
 const segmentColumns: readonly TableColumn[] = [
@@ -62,6 +76,13 @@ const producerColumns: readonly TableColumn[] = [
   { title: 'requests', align: 'right' },
 ];
 
+const lostColumns: readonly TableColumn[] = [
+  { title: 'damaged segment' },
+  { title: 'producer' },
+  { title: 'lost', align: 'right' },
+  { title: 'problem' },
+];
+
 export async function walInspect(directory: string, flags: WalInspectFlags): Promise<void> {
   const folder = existsSync(join(directory, 'wal')) ? join(directory, 'wal') : directory;
   if (!existsSync(folder)) {
@@ -71,45 +92,99 @@ export async function walInspect(directory: string, flags: WalInspectFlags): Pro
   }
   const storage = new DirectoryStorage(folder);
   const reports: SegmentReport[] = [];
-  // One segment in memory at a time: a log may hold gigabytes.
-  for (const id of segmentIdsOf(await storage.list())) {
+  // One segment in memory at a time: a log may hold gigabytes. From the youngest on, because each tells of
+  // the one before it.
+  let younger: YoungerSegment[] = [];
+  for (const id of segmentIdsOf(await storage.list()).reverse()) {
     const bytes = await storage.read(segmentFileName(id));
-    const report = describeSegment(id, bytes);
-    if (flags.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
-    else reports.push(report);
+    const { report, durable } = describe(id, bytes, younger);
+    reports.unshift(report);
+    const start = { id, durable };
+    younger = durable === undefined ? [start, ...younger] : [start];
   }
-  if (flags.json !== true) process.stdout.write(render(folder, reports));
+  process.stdout.write(
+    flags.json === true
+      ? reports.map((report) => `${JSON.stringify(report)}\n`).join('')
+      : render(folder, reports),
+  );
 }
 
-/** What one segment's file holds. Pure. */
-export function describeSegment(id: string, bytes: Buffer): SegmentReport {
+/**
+ * What one segment's file holds. Pure.
+ *
+ * @param younger the files behind it, oldest first, up to the first with sound first frames
+ */
+export function describeSegment(
+  id: string,
+  bytes: Buffer,
+  younger: readonly YoungerSegment[] = [],
+): SegmentReport {
+  return describe(id, bytes, younger).report;
+}
+
+function describe(
+  id: string,
+  bytes: Buffer,
+  younger: readonly YoungerSegment[],
+): { report: SegmentReport; durable: YoungerSegment['durable'] } {
   const reading = readSegment(bytes, id);
-  const state = stateOf(reading, id, bytes);
-  return {
+  const isYoungest = younger.length === 0;
+  const damage =
+    isYoungest || isWhole(reading) || reading.foreignVersion !== undefined
+      ? undefined
+      : damageOf(id, reading, younger);
+  const state = stateOf(reading, isYoungest, damage);
+  const report = {
     segment: id,
     opened: new Date(uuidTimeMs(id)).toISOString(),
     bytes: bytes.length,
     state,
-    unreadBytes: reading.unreadBytes,
+    unreadBytes: reading.brokenBytes + reading.unreadBytes,
     requests: reading.requests.length,
     events: reading.eventCount,
     rejections: reading.requests.reduce((sum, { rejections }) => sum + rejections.length, 0),
     nextStart: nextStart(state, reading),
     producers: producerRanges(reading),
+    ...(damage && { problem: damage.problem, lost: lostRanges(damage) }),
   };
+  return { report, durable: reading.opened ? reading.durable : undefined };
 }
 
-function stateOf(reading: SegmentReading, id: string, bytes: Buffer): SegmentReport['state'] {
+function lostRanges({ ranges }: Damage): LostRange[] {
+  return ranges.map(({ producerId, firstSequence, lastSequence }) => ({
+    producerId: formatUuid(producerId),
+    firstSequence,
+    lastSequence,
+  }));
+}
+
+function stateOf(
+  reading: SegmentReading,
+  isYoungest: boolean,
+  damage: Damage | undefined,
+): SegmentReport['state'] {
+  if (reading.foreignVersion !== undefined) return 'foreign';
   if (!reading.opened) return 'unreadable';
-  if (reading.sealed) return 'sealed';
-  if (reading.unreadBytes === 0) return 'open';
-  return hasFrameBehind(bytes, reading.soundBytes, id) ? 'damaged' : 'torn';
+  if (isWhole(reading)) return 'sealed';
+  if (reading.brokenBytes > 0) return 'damaged';
+  if (!isYoungest) return damage === undefined ? 'empty' : 'damaged';
+  return reading.unreadBytes === 0 ? 'open' : 'torn';
 }
 
-function nextStart(state: SegmentReport['state'], reading: SegmentReading): string {
-  if (state === 'unreadable') return 'sets the file aside';
-  const tail = state === 'torn' ? 'cuts the tail, ' : state === 'damaged' ? 'keeps a copy aside, ' : '';
-  return `${tail}${reading.requests.length === 0 ? 'removes it' : 'inserts it unless it is committed'}`;
+function nextStart(state: SegmentReport['state'], { requests }: SegmentReading): string {
+  switch (state) {
+    case 'foreign':
+      return 'refuses to start';
+    case 'unreadable':
+    case 'damaged':
+      return `${requests.length === 0 ? 'reports' : 'inserts what can be read, reports'} the rest, keeps the file aside`;
+    case 'empty':
+      return 'removes it';
+    default: {
+      const tail = state === 'torn' ? 'cuts the tail, ' : '';
+      return `${tail}${requests.length === 0 ? 'removes it' : 'inserts it unless it is committed'}`;
+    }
+  }
 }
 
 function producerRanges(reading: SegmentReading): ProducerRange[] {
@@ -125,7 +200,7 @@ function producerRanges(reading: SegmentReading): ProducerRange[] {
   }
   return [...ranges].map(([index, { first, last, requests }]) => {
     // A producer's frame is its id, then the encoded `Producer`.
-    const frame = reading.producers[index] as Buffer;
+    const frame = (reading.producers[index] as SegmentProducer).identity;
     const { project, runId, rank } = decodeStoredProducer(frame.subarray(16));
     return {
       producerId: formatUuid(frame.subarray(0, 16)),
@@ -166,5 +241,19 @@ function render(folder: string, reports: readonly SegmentReport[]): string {
       String(range.requests),
     ]),
   );
-  return ranges.length === 0 ? segments : `${segments}\n${renderTable(producerColumns, ranges)}`;
+  const lost = reports.flatMap(({ segment, problem, lost: gone = [] }) => {
+    if (problem === undefined) return [];
+    if (gone.length === 0) return [[segment, '', '', problem]];
+    return gone.map(({ producerId, firstSequence, lastSequence }) => [
+      segment,
+      producerId,
+      `${firstSequence}-${lastSequence}`,
+      problem,
+    ]);
+  });
+  return [
+    segments,
+    ...(ranges.length === 0 ? [] : [renderTable(producerColumns, ranges)]),
+    ...(lost.length === 0 ? [] : [renderTable(lostColumns, lost)]),
+  ].join('\n');
 }

@@ -2,7 +2,8 @@
  * A sealed segment to one Native block for the table `events`.
  *
  * Invariants:
- * 1. The same segment always gives the same rows; only these rows carry its id as `batch_id`.
+ * 1. The same segment always gives the same rows; only these rows carry its id as `batch_id`. The same
+ *    holds for a part of it, whose rows carry the part's id.
  * 2. All rows lie in one partition: `received_date` is the day of the segment's id.
  * 3. Rejected events are left out; every other event is one row.
  */
@@ -13,6 +14,7 @@ import { Dictionary } from './dictionary.js';
 import { EventColumns } from './event-columns.js';
 import { NativeBlock } from './native-block.js';
 import { SegmentIndex } from './segment-index.js';
+import type { SegmentPart } from './segment-part.js';
 
 export interface EncodedBlock {
   readonly rows: number;
@@ -63,17 +65,25 @@ export class SegmentEncoder {
     }
   }
 
-  encode(segment: SegmentContents): EncodedBlock {
+  /** The whole segment as one block, or a part of it. */
+  encode(segment: SegmentContents, part?: SegmentPart): EncodedBlock {
     const index = this.#index;
     const columns = this.#columns;
-    index.build(segment);
+    index.build(segment, part);
     columns.reset(index.count);
     columns.open(segment.bytes);
-    const received = segment.requests.map(({ receivedUnixMs }) => nanoHalves(receivedUnixMs));
+    const received = new Map<number, { low: number; high: number }>();
+    let time = { low: 0, high: 0 };
+    let timeOf = -1;
     for (let row = 0; row < index.count; row++) {
       const event = index.order[row] as number;
       const request = index.requests[event] as number;
-      const time = received[request] as { low: number; high: number };
+      if (request !== timeOf) {
+        timeOf = request;
+        time =
+          received.get(request) ?? nanoHalves((segment.requests[request] as RequestRecord).receivedUnixMs);
+        received.set(request, time);
+      }
       columns.add(
         index.starts[event] as number,
         index.ends[event] as number,
@@ -83,7 +93,7 @@ export class SegmentEncoder {
         time.high,
       );
     }
-    this.#constants.fill(segment, columns.request, columns.rows);
+    this.#constants.fill(segment, columns.request, columns.rows, part?.batchId ?? segment.id);
     const block = new NativeBlock(eventsColumns.length, columns.rows);
     for (const [name, type] of eventsColumns) {
       block.column(name, type);
@@ -185,25 +195,29 @@ class ConstantColumns {
   producerId = new Uint32Array(0);
   receivedDate = new Uint16Array(0);
 
-  fill(segment: SegmentContents, requestOfRow: Uint32Array, rows: number): void {
+  fill(segment: SegmentContents, requestOfRow: Uint32Array, rows: number, batchId: string): void {
     if (rows > this.rank.length) this.allocate(rows);
     for (const name of textNames) this.texts[name].dictionary.clear();
     this.receivedDate.fill(Math.floor(uuidTimeMs(segment.id) / 86_400_000), 0, rows);
-    const batch = this.texts.batch_id.dictionary.idOfText(segment.id);
-    const ids = segment.producers.map((producer) => ({
-      project: this.texts.project.dictionary.idOfText(producer.project),
-      run_id: this.texts.run_id.dictionary.idOfText(producer.runId),
-      job: this.texts.job.dictionary.idOfText(producer.job),
-      host: this.texts.host.dictionary.idOfText(producer.host),
-      batch_id: batch,
-    }));
+    const batch = this.texts.batch_id.dictionary.idOfText(batchId);
+    const ids = new Map<number, Record<TextName, number>>();
     let from = 0;
     while (from < rows) {
       const producerIndex = producerOf(segment.requests, requestOfRow[from] as number);
       let to = from + 1;
       while (to < rows && producerOf(segment.requests, requestOfRow[to] as number) === producerIndex) to++;
       const producer = segment.producers[producerIndex] as Producer;
-      const id = ids[producerIndex] as (typeof ids)[number];
+      let id = ids.get(producerIndex);
+      if (id === undefined) {
+        id = {
+          project: this.texts.project.dictionary.idOfText(producer.project),
+          run_id: this.texts.run_id.dictionary.idOfText(producer.runId),
+          job: this.texts.job.dictionary.idOfText(producer.job),
+          host: this.texts.host.dictionary.idOfText(producer.host),
+          batch_id: batch,
+        };
+        ids.set(producerIndex, id);
+      }
       for (const name of textNames) this.texts[name].indexes.fill(id[name], from, to);
       this.rank.fill(producer.rank, from, to);
       this.attempt.fill(producer.attempt, from, to);

@@ -85,63 +85,8 @@ export function lossRows(segment: SegmentContents): LedgerRow[] {
   return isPlanted('drop-loss') ? rows.slice(0, -1) : rows;
 }
 
-export interface Refusal {
-  readonly code: number;
-  readonly message: string;
-}
-
-/** Rows of `quarantine` for a segment that ClickHouse refuses for good: one a request that has events. */
-export function quarantineRows(segment: SegmentContents, refusal: Refusal): LedgerRow[] {
-  return requestsWithEvents(segment).map((request) => ({
-    values: {
-      ...withoutRank(ledgerKey(segment, request)),
-      first_sequence: String(request.firstSequence),
-      last_sequence: String(request.lastSequence),
-      events: String(request.eventCount - request.rejections.length),
-      error_code: refusal.code,
-      error: refusal.message,
-      request: segment.bytes.toString('base64', request.start, request.end),
-      // A DateTime64(3) takes a bare number as its count of milliseconds.
-      time: request.receivedUnixMs,
-    },
-  }));
-}
-
-/** Rows of `losses` for the events that went to quarantine: the numbers between losses and rejections. */
-export function quarantinedLossRows(segment: SegmentContents, refusal: Refusal): LedgerRow[] {
-  return requestsWithEvents(segment).flatMap((request) => {
-    const taken = [
-      ...(request.lossCount > 0
-        ? readLosses(segment.bytes.subarray(request.start, request.end), messageLimits)
-        : []),
-      ...request.rejections.map(({ sequence }) => ({ firstSequence: sequence, count: 1 })),
-    ].sort((a, b) => a.firstSequence - b.firstSequence);
-    const ranges: [number, number][] = [];
-    let next = request.firstSequence;
-    for (const { firstSequence, count } of taken) {
-      if (firstSequence > next) ranges.push([next, firstSequence - 1]);
-      next = firstSequence + count;
-    }
-    if (next <= request.lastSequence) ranges.push([next, request.lastSequence]);
-    return ranges.map(([first, last]) => ({
-      values: {
-        ...ledgerKey(segment, request),
-        first_sequence: String(first),
-        last_sequence: String(last),
-        origin: 'store',
-        reason: 'quarantined',
-        detail: refusal.message.slice(0, 1000),
-      },
-      nano: { column: 'time', value: nanoOf(request.receivedUnixMs) },
-    }));
-  });
-}
-
-function requestsWithEvents(segment: SegmentContents): RequestRecord[] {
-  return segment.requests.filter((request) => request.eventCount > request.rejections.length);
-}
-
-function ledgerKey(segment: SegmentContents, request: RequestRecord) {
+/** The columns that all rows of a request share. */
+export function ledgerKey(segment: SegmentContents, request: RequestRecord) {
   const producer = segment.producers[request.producerIndex] as Producer;
   return {
     project: producer.project,
@@ -153,16 +98,13 @@ function ledgerKey(segment: SegmentContents, request: RequestRecord) {
   };
 }
 
-function withoutRank({ rank: _, ...rest }: ReturnType<typeof ledgerKey>) {
-  return rest;
-}
-
 /** The day of a segment, as ClickHouse writes a Date. */
 export function receivedDate(segmentId: string): string {
   return new Date(uuidTimeMs(segmentId)).toISOString().slice(0, 10);
 }
 
-function nanoOf(unixMs: number): string {
+/** Unix milliseconds as nanoseconds. */
+export function nanoOf(unixMs: number): string {
   return `${unixMs}000000`;
 }
 

@@ -11,7 +11,7 @@
 import { messageLimits } from '../limits.js';
 import { readLosses } from '../losses.js';
 import { Cursor } from '../protobuf.js';
-import type { RequestRecord, SegmentContents } from '../record.js';
+import type { EventRange, Producer, RequestRecord, SegmentContents } from '../record.js';
 import { defaultName } from './default-name.js';
 import { Dictionary } from './dictionary.js';
 
@@ -45,14 +45,35 @@ export class SegmentIndex {
     this.#reset(expectedEvents);
   }
 
-  build(segment: SegmentContents): void {
-    this.#reset(segment.eventCount);
-    /** By producer, then by name. */
-    const groupIds: number[][] = segment.producers.map(() => []);
-    for (const [index, request] of segment.requests.entries()) {
-      this.#addRequest(segment.bytes, request, index, groupIds[request.producerIndex] as number[]);
-    }
+  /**
+   * Finds the segment's events, or those of a part of it, and the order in which they leave. A part costs
+   * what the requests cost that it cuts, not what the segment costs.
+   */
+  build(segment: SegmentContents, part?: EventRange): void {
+    this.scan(segment, part);
     this.#sort(segment);
+  }
+
+  /** As `build`, without the order: events stand as they do in the log. */
+  scan(segment: SegmentContents, part?: EventRange): void {
+    const from = part?.from ?? 0;
+    const to = part?.to ?? Number.POSITIVE_INFINITY;
+    this.#reset(part === undefined ? segment.eventCount : to - from);
+    /** By producer, then by name. */
+    const groupIds = new Map<number, number[]>();
+    let next = 0;
+    for (const [index, request] of segment.requests.entries()) {
+      const first = next;
+      next += request.eventCount - request.rejections.length;
+      if (next <= from) continue;
+      if (first >= to) break;
+      let ids = groupIds.get(request.producerIndex);
+      if (ids === undefined) {
+        ids = [];
+        groupIds.set(request.producerIndex, ids);
+      }
+      this.#addRequest(segment.bytes, request, index, ids, from - first, to - first);
+    }
   }
 
   #reset(events: number): void {
@@ -70,7 +91,15 @@ export class SegmentIndex {
     this.#timesHigh = new Uint32Array(events);
   }
 
-  #addRequest(bytes: Buffer, request: RequestRecord, requestIndex: number, groupIds: number[]): void {
+  /** Adds the request's events from..to, counted without the rejected ones. */
+  #addRequest(
+    bytes: Buffer,
+    request: RequestRecord,
+    requestIndex: number,
+    groupIds: number[],
+    from: number,
+    to: number,
+  ): void {
     const losses =
       request.lossCount > 0 ? readLosses(bytes.subarray(request.start, request.end), messageLimits) : [];
     const { rejections } = request;
@@ -81,6 +110,7 @@ export class SegmentIndex {
     let sequence = request.firstSequence;
     let loss = 0;
     let rejection = 0;
+    let taken = 0;
     cursor.reset(bytes, request.start, request.end);
     while (cursor.position < request.end) {
       const tag = cursor.tag();
@@ -100,6 +130,11 @@ export class SegmentIndex {
         sequence++;
         continue;
       }
+      if (taken++ < from) {
+        sequence++;
+        continue;
+      }
+      if (taken > to) break;
       const event = this.count++;
       const start = cursor.fieldStart;
       const end = cursor.fieldEnd;
@@ -155,14 +190,19 @@ export class SegmentIndex {
   }
 
   #sort(segment: SegmentContents): void {
-    const keys = segment.producers.map(({ project, runId, rank }) => ({
-      project: Buffer.from(project),
-      runId: Buffer.from(runId),
-      rank,
-    }));
+    const keys = new Map<number, { project: Buffer; runId: Buffer; rank: number }>();
+    const keyOf = (producer: number) => {
+      let key = keys.get(producer);
+      if (key === undefined) {
+        const { project, runId, rank } = segment.producers[producer] as Producer;
+        key = { project: Buffer.from(project), runId: Buffer.from(runId), rank };
+        keys.set(producer, key);
+      }
+      return key;
+    };
     const compare = (a: Group, b: Group): number => {
-      const left = keys[a.producer] as (typeof keys)[number];
-      const right = keys[b.producer] as (typeof keys)[number];
+      const left = keyOf(a.producer);
+      const right = keyOf(b.producer);
       return (
         Buffer.compare(left.project, right.project) ||
         Buffer.compare(left.runId, right.runId) ||

@@ -5,11 +5,14 @@
  * 1. A call is answered once, after the log has synced everything it brought.
  * 2. A refused or broken call costs no other call anything.
  * 3. `stop` refuses new calls, waits for the open ones, then cuts what is left.
+ * 4. What clients can make it hold is bounded by `ReceiveLimits`, whatever they send (reception.ts,
+ *    connections.ts).
  */
 import {
   logVerbosity,
   Server,
   ServerCredentials,
+  type ServerInterceptingCallInterface,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServiceDefinition,
@@ -22,10 +25,13 @@ import { SluiceError } from '../errors.js';
 import { reach } from '../fault-points.js';
 import type { MessageLimits, ReceiveLimits } from '../limits.js';
 import type { WriteAheadLog } from '../wal/log.js';
-import { admissionInterceptor } from './admission.js';
+import { admissionInterceptor, type CallAdmission } from './admission.js';
+import { Connections, type ReceiveNotices } from './connections.js';
+import { GuardedCall, hasInternals } from './guarded-call.js';
+import { Inflater } from './inflater.js';
 import { type Acknowledgment, CallIntake, type Refusal } from './intake.js';
+import { Reception } from './reception.js';
 import { toStatus } from './status.js';
-import { widenWindows } from './windows.js';
 
 export interface GrpcServerOptions {
   readonly log: WriteAheadLog;
@@ -34,42 +40,61 @@ export interface GrpcServerOptions {
   readonly messageLimits: MessageLimits;
   readonly limits: ReceiveLimits;
   readonly now: () => number;
-  readonly notices: { warn(fields: object, message: string): void };
+  readonly notices: ReceiveNotices;
 }
 
 const identity = (bytes: Buffer): Buffer => bytes;
-/** Room for a message's envelope above the limit, so that the limit itself is judged by us. */
-const envelopeBytes = 1024;
+const monotonic = (): number => performance.now();
+/** How often it looks for calls that take too long. */
+const sweepEveryMs = 250;
 
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
   #server: Server | undefined;
   #stopping: Promise<void> | undefined;
-  /** Calls that still send, with the time of their last message on the monotonic clock. */
-  readonly #calls = new Map<object, { lastMessageMs: number; readonly refuse: (refusal: Refusal) => void }>();
+  readonly #reception: Reception;
+  readonly #connections: Connections;
+  readonly #inflater: Inflater;
+  /** Calls by their streams, from the headers until the stream is closed. */
+  readonly #calls = new Map<object, GuardedCall>();
   #sweep: NodeJS.Timeout | undefined;
+  #isUnguarded = false;
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
+    const { limits, messageLimits, notices } = options;
+    this.#reception = new Reception(limits, monotonic);
+    this.#connections = new Connections(limits, notices);
+    this.#inflater = new Inflater(messageLimits.messageBytes, limits.inflateAtOnce);
   }
 
+  /** Calls that have no answer yet. */
   get openCalls(): number {
-    return this.#calls.size;
+    return this.#reception.calls;
+  }
+
+  /** Calls that were refused for what they held, by the limit's name. */
+  get refusals(): Reception['refusals'] {
+    return this.#reception.refusals;
   }
 
   /** Resolves to the port that it listens on. */
   async start(): Promise<number> {
     // What grpc-js would print is told by our own errors.
     setLogVerbosity(logVerbosity.NONE);
-    const { limits, messageLimits, log, notices, address } = this.#options;
+    const { limits, messageLimits, log, address } = this.#options;
     const server = new Server({
-      'grpc.max_receive_message_length': messageLimits.messageBytes + envelopeBytes,
+      'grpc.max_receive_message_length': messageLimits.messageBytes,
       'grpc.max_concurrent_streams': limits.callsPerConnection,
+      'grpc.max_connection_idle_ms': limits.connectionIdleMs,
+      // A connection whose client has vanished ends after both.
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 20_000,
-      interceptors: [admissionInterceptor(log, limits.pendingBytes)],
+      // Its bookkeeping of every connection and call, which nothing here reads.
+      'grpc.enable_channelz': 0,
+      interceptors: [admissionInterceptor(log, limits, (call, isUnary) => this.#admit(call, isUnary))],
     });
-    const widen = widenWindows(server, limits, notices);
+    this.#connections.prepare(server);
     server.addService(loadService(), {
       Log: (call: ServerReadableStream<Buffer, LogResponse>, respond: sendUnaryData<LogResponse>) =>
         this.#log(call, respond),
@@ -93,9 +118,9 @@ export class GrpcServer {
         }
       });
     });
-    widen();
+    this.#connections.attach((stream) => this.#calls.has(stream));
     this.#server = server;
-    this.#sweep = setInterval(() => this.#endIdleCalls(), Math.min(limits.callIdleMs, 10_000));
+    this.#sweep = setInterval(() => this.#endSlowCalls(), sweepEveryMs);
     this.#sweep.unref();
     return port;
   }
@@ -114,6 +139,38 @@ export class GrpcServer {
     const deadline = setTimeout(() => server.forceShutdown(), callsMs);
     await finished;
     clearTimeout(deadline);
+    this.#reception.stop();
+  }
+
+  #admit(call: ServerInterceptingCallInterface, isUnary: boolean): CallAdmission {
+    const { limits, messageLimits, notices } = this.#options;
+    if (!hasInternals(call)) {
+      if (!this.#isUnguarded)
+        notices.warn({}, 'grpc-js does not let its calls be guarded; their memory is not bounded');
+      this.#isUnguarded = true;
+      return { kind: 'unguarded' };
+    }
+    const { stream } = call;
+    if (this.#connections.isRefused(stream)) {
+      return refused(`more than ${limits.connections} connections are open (receive.connections)`, limits);
+    }
+    if (this.#calls.size >= limits.calls) {
+      return refused(`${limits.calls} calls are open (receive.calls), which is all that is allowed`, limits);
+    }
+    const guarded = new GuardedCall({
+      call,
+      isUnary,
+      limits,
+      messageBytes: messageLimits.messageBytes,
+      reception: this.#reception,
+      inflater: this.#inflater,
+      monotonic,
+    });
+    this.#calls.set(stream, guarded);
+    stream.once('close', () => this.#calls.delete(stream));
+    guarded.start();
+    this.#connections.share(this.#calls.size);
+    return { kind: 'guarded', guarded };
   }
 
   #log(call: ServerReadableStream<Buffer, LogResponse>, respond: sendUnaryData<LogResponse>): void {
@@ -122,21 +179,16 @@ export class GrpcServer {
     const refuse = (refusal: Refusal): void => {
       if (answered) return;
       answered = true;
-      this.#calls.delete(call);
       void intake.settle(refusal).then((settled) => respond(toStatus(settled)));
       // What the client still sends is read and dropped, so that it sees the status and not a stall.
       call.resume();
     };
-    const open = { lastMessageMs: performance.now(), refuse };
-    this.#calls.set(call, open);
     call.on('data', (message: Buffer) => {
       if (answered) return;
-      open.lastMessageMs = performance.now();
-      const refusal = this.#checkSize(message) ?? intake.take(message);
+      const refusal = intake.take(message);
       if (refusal !== undefined) refuse(refusal);
     });
     call.on('end', () => {
-      this.#calls.delete(call);
       if (answered) return;
       void intake.acknowledge().then((outcome) => {
         if (answered) return;
@@ -152,7 +204,6 @@ export class GrpcServer {
     });
     const gone = (): void => {
       answered = true;
-      this.#calls.delete(call);
     };
     call.on('cancelled', gone);
     // A broken connection: what the call brought stays appended, and is a duplicate when it comes again.
@@ -164,7 +215,7 @@ export class GrpcServer {
     respond: sendUnaryData<LogResponse>,
   ): Promise<void> {
     const intake = this.#newIntake();
-    const refusal = this.#checkSize(call.request) ?? intake.take(call.request);
+    const refusal = intake.take(call.request);
     const outcome = refusal ?? (await intake.acknowledge());
     if ('kind' in outcome) respond(toStatus(await intake.settle(outcome)));
     else {
@@ -178,26 +229,19 @@ export class GrpcServer {
     return new CallIntake(this.#options.log, this.#options.messageLimits, this.#options.now);
   }
 
-  #checkSize(message: Buffer): Refusal | undefined {
-    const most = this.#options.messageLimits.messageBytes;
-    if (message.length <= most) return undefined;
-    return {
-      kind: 'too_large',
-      message: `the message has ${message.length} bytes; at most ${most} are allowed`,
-    };
+  #endSlowCalls(): void {
+    const nowMs = monotonic();
+    for (const call of this.#calls.values()) call.sweep(nowMs);
+    this.#reception.sweep();
+    this.#connections.share(this.#calls.size);
   }
+}
 
-  #endIdleCalls(): void {
-    const oldest = performance.now() - this.#options.limits.callIdleMs;
-    for (const { lastMessageMs, refuse } of this.#calls.values()) {
-      if (lastMessageMs >= oldest) continue;
-      refuse({
-        kind: 'unavailable',
-        message: `the call carried nothing for ${this.#options.limits.callIdleMs} ms; half-close a call to get its acknowledgment`,
-        retryDelayMs: 0,
-      });
-    }
-  }
+function refused(message: string, { retryDelayMs }: ReceiveLimits): CallAdmission {
+  return {
+    kind: 'refused',
+    refusal: { kind: 'overloaded', message: `${message}; try again later`, retryDelayMs },
+  };
 }
 
 /** The service with requests as bytes. Tail is not served yet: grpc-js answers it with UNIMPLEMENTED. */

@@ -9,13 +9,14 @@
  * 3. An INSERT is one block in one partition, so the batch is there whole or not at all.
  * 4. Trying ends only with 'stored', 'refused' for good, or 'stopped' when the process stops. A refusal
  *    counts when it came twice in a row and the block is not in the table: a body that was cut on its
- *    way is refused like a wrong one.
+ *    way is refused like a wrong one. Within a block whose refusal is believed, once is enough if a cut
+ *    body cannot have caused it.
  */
 import { randomUUID } from 'node:crypto';
 import { isPlanted, reach } from '../fault-points.js';
 import type { StoreLimits } from '../limits.js';
 import type { ClickHouse, StoreAnswer } from './clickhouse.js';
-import { isRefusedForGood } from './refusals.js';
+import { isRefusedForGood, mayBeCut } from './refusals.js';
 
 export interface Batch {
   readonly table: string;
@@ -32,6 +33,10 @@ export interface Batch {
   readonly inDoubt: boolean;
   /** Rows that may be there twice, because the table keeps one of them: never asked for. */
   readonly idempotent: boolean;
+  /** A part of a block that ClickHouse refuses for good: more refusals are expected. */
+  readonly isWithinRefused?: boolean;
+  /** The caller asks for many refused batches at once whether they are in the table all the same. */
+  readonly isConfirmedLater?: boolean;
 }
 
 export type InsertOutcome =
@@ -69,8 +74,6 @@ export class BatchInserter {
   readonly #limits: StoreLimits;
   readonly #log: InsertNotices;
   readonly #stop: AbortSignal;
-  /** Why the last question had no answer, for the log. */
-  #lastProblem = '';
 
   constructor(clickhouse: ClickHouse, limits: StoreLimits, log: InsertNotices, stop: AbortSignal) {
     this.#clickhouse = clickhouse;
@@ -106,10 +109,15 @@ export class BatchInserter {
         }
         doubt = asks;
         if (answer.kind === 'exception' && isRefusedForGood(answer.code)) {
-          refusals++;
+          refusals += batch.isWithinRefused === true && !mayBeCut(answer.code) ? refusalsToBelieve : 1;
           refusal = { kind: 'refused', code: answer.code, message: answer.message };
         } else refusals = 0;
-        this.#report(batch, answer, tries, delayMs);
+        if (refusals === 0 || batch.isWithinRefused !== true) this.#report(batch, answer, tries, delayMs);
+        // Nothing is sent again: whether the block is in the table can be asked at once.
+        if (refusals >= refusalsToBelieve) {
+          if (batch.isConfirmedLater === true && refusal !== undefined) return refusal;
+          continue;
+        }
       }
       await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
       delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
@@ -131,21 +139,27 @@ export class BatchInserter {
     );
   }
 
-  /** As `isCommitted`, for as long as it takes to get an answer. */
-  async waitForAnswer(
-    batch: Pick<Batch, 'table' | 'batchId' | 'receivedDate'>,
-  ): Promise<'yes' | 'no' | 'stopped'> {
+  /** Asks what earlier processes have done, until there is an answer; nothing if the process stops first. */
+  async ask(question: {
+    readonly query: string;
+    readonly parameters: Readonly<Record<string, string>>;
+    /** What is asked, for the log: "whether …". */
+    readonly about: string;
+  }): Promise<string | undefined> {
     let delayMs = this.#limits.retryInitialMs;
     for (let tries = 1; ; tries++) {
-      if (this.#stop.aborted) return 'stopped';
-      const found = await this.isCommitted(batch);
-      if (found !== 'unknown') return found;
-      if (tries === 1 || tries % 10 === 0) {
-        this.#log.warn(
-          { batch: batch.batchId, table: batch.table, tries, problem: this.#lastProblem },
-          'the store cannot tell whether a batch of an earlier start is committed; it waits',
-        );
-      }
+      if (this.#stop.aborted) return undefined;
+      const { query, parameters, about } = question;
+      reach('in-doubt-check.before');
+      const answer = await this.#clickhouse.send({
+        query,
+        parameters,
+        timeoutMs: this.#limits.queryTimeoutMs,
+      });
+      reach('in-doubt-check.after');
+      if (answer.kind === 'ok') return answer.text;
+      if (tries === 1 || tries % 10 === 0)
+        this.#log.warn({ tries, problem: problemOf(answer) }, `the store cannot tell ${about}; it waits`);
       await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
       delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
     }
@@ -177,9 +191,8 @@ export class BatchInserter {
       timeoutMs: this.#limits.queryTimeoutMs,
     });
     reach('in-doubt-check.after');
-    if (answer.kind === 'ok') return answer.text.trim() === '0' ? 'no' : 'yes';
-    this.#lastProblem = problemOf(answer);
-    return 'unknown';
+    if (answer.kind !== 'ok') return 'unknown';
+    return answer.text.trim() === '0' ? 'no' : 'yes';
   }
 }
 

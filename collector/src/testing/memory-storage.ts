@@ -10,7 +10,15 @@ interface MemoryFile {
   nameSynced: boolean;
 }
 
-export type StorageOperation = 'create' | 'write' | 'sync' | 'truncate' | 'remove' | 'syncDirectory' | 'read';
+export type StorageOperation =
+  | 'create'
+  | 'write'
+  | 'sync'
+  | 'truncate'
+  | 'rename'
+  | 'remove'
+  | 'syncDirectory'
+  | 'read';
 
 export class MemoryStorage implements LogStorage {
   readonly files = new Map<string, MemoryFile>();
@@ -109,10 +117,12 @@ export class MemoryStorage implements LogStorage {
     return Buffer.from(this.#file(name).bytes);
   }
 
-  async syncFile(name: string): Promise<void> {
-    this.#check('sync', name);
+  async rename(name: string, newName: string): Promise<void> {
+    this.#check('rename', name);
     const file = this.#file(name);
-    file.synced = Buffer.from(file.bytes);
+    this.files.delete(name);
+    file.nameSynced = false;
+    this.files.set(newName, file);
   }
 
   async syncDirectory(): Promise<void> {

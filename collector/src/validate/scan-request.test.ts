@@ -68,6 +68,20 @@ test('losses that overlap, descend or reach beyond the range are refused', () =>
   assert.match(request([{ first_sequence: '11', count: '0' }]), /at least 1/);
 });
 
+test('sequences end at 2^53 - 1, also where a sum is rounded', () => {
+  const last = Number.MAX_SAFE_INTEGER;
+  const request = (first: number, count: number): LogRequest => ({
+    first_sequence: String(first),
+    events: Array.from({ length: count }, () => ({})),
+  });
+  assert.equal(scan(request(last, 1)).lastSequence, last);
+  assert.equal(scan(request(last - 1, 2)).lastSequence, last);
+  assert.match(problem(encodeRequest(request(last, 2))), /at most 2\^53 - 1 is allowed/);
+  assert.match(problem(encodeRequest(request(last - 1, 3))), /at most 2\^53 - 1 is allowed/);
+  const losses = [{ first_sequence: String(last), count: String(last - 1) }];
+  assert.match(problem(encodeRequest({ first_sequence: '2', events: [{}], losses })), /at most 2\^53 - 1/);
+});
+
 test('events without a first sequence are refused', () => {
   assert.match(problem(encodeRequest({ events: [{ name: 'x' }] })), /first_sequence is missing/);
 });

@@ -131,8 +131,10 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
 
   let lossCount = 0;
   for (const loss of losses) lossCount += loss.count;
-  const lastSequence = firstSequence + eventCount + lossCount - 1;
-  if (!Number.isSafeInteger(lastSequence)) {
+  const numbers = eventCount + lossCount;
+  const lastSequence = firstSequence + (numbers - 1);
+  // Compared before it is added: a sum beyond 2^53 is rounded, perhaps to one that is allowed.
+  if (firstSequence > Number.MAX_SAFE_INTEGER - (numbers - 1)) {
     return invalid(`the request reaches sequence ${lastSequence}; at most 2^53 - 1 is allowed`);
   }
   let next = firstSequence;

@@ -184,7 +184,7 @@ test('a second crash before a torn segment is committed leaves it whole and seal
   assert.equal(reading(twice.storage, name.slice(0, -4)).unreadBytes, 0);
 });
 
-test('damage in the middle of the youngest segment is kept aside before anything is cut off', async () => {
+test('damage in the middle of the youngest segment stays as it is; what can be read counts, also behind it', async () => {
   const { log, storage } = await open(new MemoryStorage());
   for (let first = 1; first <= 5; first++) {
     append(log, 1, first, first);
@@ -198,11 +198,11 @@ test('damage in the middle of the youngest segment is kept aside before anything
   file.bytes[at] = 0;
   const before = Buffer.from(file.bytes);
   const after = await open(damaged);
-  assert.deepEqual(contents(after.storage), ['1:1-1', '1:2-2']);
+  assert.deepEqual(contents(after.storage), ['1:1-1', '1:2-2', '1:4-4', '1:5-5']);
+  assert.equal(after.log.durableOf(key(1)), 5);
+  assert.deepEqual(after.storage.files.get(name)?.bytes, before);
+  await after.log.setAside(name.slice(0, -4));
   assert.deepEqual(after.storage.aside.get(name), before);
-  const whole = storage.kill();
-  await open(whole);
-  assert.equal(whole.aside.size, 0);
 });
 
 test('a torn request of many megabytes is a torn tail, not damage', async () => {
@@ -371,6 +371,35 @@ test('a start on a full disk hands its segments on, and opens one when there is 
   storage.fail = () => undefined;
   while (log.admission(1, key(1)).kind !== 'open') await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal(log.durableOf(key(1)), 1);
+});
+
+test('a log whose seal fails again and again waits longer and longer, and ends when it is asked to', async () => {
+  const { log, storage } = await open(new MemoryStorage());
+  append(log, 1, 1, 1);
+  await log.synced();
+  storage.fail = (operation) => (operation === 'write' ? new Error('ENOSPC') : undefined);
+  const before = storage.operations.length;
+  void log.sealNow();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(storage.operations.length - before < 30, `${storage.operations.length - before} operations`);
+  await log.stop();
+  assert.deepEqual(contents(storage.crash()), ['1:1-1']);
+});
+
+test('a rename that reports an error although it was done leaves no file behind', async () => {
+  const { log, storage, sealed } = await open(new MemoryStorage());
+  append(log, 1, 1, 1);
+  await log.synced();
+  let left = 1;
+  const rename = storage.rename.bind(storage);
+  storage.rename = async (name, newName) => {
+    await rename(name, newName);
+    if (left-- > 0) throw new Error('EIO');
+  };
+  await log.sealNow();
+  while (log.admission(1, key(1)).kind !== 'open') await new Promise((resolve) => setTimeout(resolve, 5));
+  await log.release(sealed[0]?.id ?? '');
+  assert.equal(storage.files.size, 1);
 });
 
 test('a new producer above the limit is refused, and one that the log knows is never forgotten for it', async () => {

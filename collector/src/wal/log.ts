@@ -6,26 +6,31 @@
  * 2. A failed write or sync is never tried again as if nothing had happened: what it may have left is
  *    cut off durably first, everything that waited is refused, and producers send it again.
  * 3. The youngest segment on disk is never removed, and every segment starts with the durable
- *    sequences, so that they survive with the log.
+ *    sequences, so that they survive with the log; see SealedSegments.
  * 4. A sealed segment ends with its seal before the next one exists: only the youngest can be torn.
  * 5. An empty segment is never handed on; a handed-on segment never changes.
  */
+import { SluiceError } from '../errors.js';
 import { isPlanted, reach } from '../fault-points.js';
 import type { WalLimits } from '../limits.js';
 import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
 import { frameHeaderBytes } from './frame.js';
 import { type ProducerState, ProducerStates } from './producer-states.js';
-import { damagedFolder, recoverLog } from './recovery.js';
+import { finishSegment, recoverLog } from './recovery.js';
 import { type RequestHead, requestHeadBytes } from './request-payload.js';
-import { segmentFileName } from './segment-name.js';
+import { SealedSegments } from './sealed-segments.js';
+import { newSegmentFileName, segmentFileName } from './segment-name.js';
 import { SegmentWriter } from './segment-writer.js';
-import type { LogStorage } from './storage.js';
+import { isAbsent, type LogStorage } from './storage.js';
+import { nodeTimers, type Timers } from './timers.js';
 
 export interface SealedSegment {
   readonly id: string;
   readonly bytes: number;
   /** Found on disk at start, not written by this process: it may have been committed before. */
   readonly recovered: boolean;
+  /** What recovery found broken in it, in words, and mended by cutting it off; a copy is kept aside. */
+  readonly damage?: string;
 }
 
 /** Whether the log takes a request now. */
@@ -54,6 +59,8 @@ export interface WriteAheadLogOptions {
   /** Called with each segment that is ready to be committed, oldest first. */
   readonly onSealed: (segment: SealedSegment) => void;
   readonly log: LogNotices;
+  /** Node's own, unless a test brings its clock. */
+  readonly timers?: Timers;
 }
 
 interface Entry {
@@ -77,12 +84,17 @@ function frameBytes(head: RequestHead, request: Buffer): number {
 
 const healDelayMs = { first: 50, most: 2000 } as const;
 
+/** Names of files that hold nothing and may still be there; a start finds those beyond. */
+const mostLeftovers = 1000;
+
 const openAdmission: Admission = { kind: 'open' };
 const stoppedAdmission: Admission = { kind: 'stopped' };
 
 export class WriteAheadLog {
   readonly #options: WriteAheadLogOptions;
   readonly #states: ProducerStates;
+  readonly #sealed: SealedSegments;
+  readonly #timers: Timers;
   #ids: Uuid7Source | undefined;
   #current: SegmentWriter | undefined;
   #queue: Entry[] = [];
@@ -92,18 +104,20 @@ export class WriteAheadLog {
   #settledTickets = 0;
   #waiters: Waiter[] = [];
   #running: Promise<void> | undefined;
-  #sealTimer: NodeJS.Timeout | undefined;
+  #cancelSeal: (() => void) | undefined;
   #sealDue = false;
   #stopping = false;
   #problem = '';
   /** What to add to the monotonic clock to get the log's own, which goes on where it stood. */
   #logTimeBaseMs = 0;
-  /** Bytes on disk of segments that are sealed and not yet removed, by id. */
-  readonly #sealedBytes = new Map<string, number>();
-  #sealedBytesTotal = 0;
-  #youngestSealed = '';
-  /** Committed, but the youngest: removed once a younger one exists. */
-  #later: (() => Promise<void>)[] = [];
+  /** Whether what an earlier process left has been read. Until then nothing is known, and nothing let in. */
+  #isRecovered = false;
+  /** Failures since something was last written. */
+  #failuresInARow = 0;
+  /** The last segment that was handed on to be committed. */
+  #previousId = '';
+  /** Files that hold nothing; removed once a younger segment exists. */
+  #leftovers: string[] = [];
   #wakeRoom: (() => void)[] = [];
   /** Counts failures. A call that began under another generation must not be acknowledged. */
   generation = 0;
@@ -111,6 +125,12 @@ export class WriteAheadLog {
   constructor(options: WriteAheadLogOptions) {
     this.#options = options;
     this.#states = new ProducerStates(options.limits);
+    this.#timers = options.timers ?? nodeTimers;
+    this.#sealed = new SealedSegments({
+      storage: options.storage,
+      log: options.log,
+      timers: this.#timers,
+    });
   }
 
   /** Bytes that wait for the disk. */
@@ -119,36 +139,45 @@ export class WriteAheadLog {
   }
 
   get usedBytes(): number {
-    return this.#sealedBytesTotal + (this.#current?.bytes ?? 0) + this.#queueBytes;
+    return this.#sealed.bytes + (this.#current?.bytes ?? 0) + this.#queueBytes;
   }
 
-  /** Reads what an earlier process left, hands its segments on, and opens a new one. */
+  /**
+   * Reads what an earlier process left, hands its segments on, and opens a new one. What the disk does not
+   * let it do now is tried again in the background, and calls are refused until then. Rejects only if the
+   * log is not for this version.
+   */
   async start(): Promise<void> {
-    const { storage, monotonic, log } = this.#options;
-    const recovery = await recoverLog(storage, log);
-    const { segments, emptySegmentIds, unreadableSegmentIds } = recovery;
-    this.#logTimeBaseMs = recovery.durable.logTimeMs - monotonic();
-    if (!isPlanted('forget-durable-sequences')) this.#states.restore(recovery.durable.entries);
-    const youngest = [...segments.map(({ id }) => id), ...emptySegmentIds, ...unreadableSegmentIds]
-      .sort()
-      .at(-1);
-    this.#ids = this.#options.makeIds(youngest);
-    for (const segment of segments) this.#countSealed(segment.id, segment.bytes);
-    // Handed on before a segment is opened: on a full disk, committing these is what makes room.
-    for (const segment of segments) this.#options.onSealed(segment);
-    this.#later.push(
-      ...emptySegmentIds.map((id) => () => this.#options.storage.remove(segmentFileName(id))),
-      ...unreadableSegmentIds.map(
-        (id) => () => this.#options.storage.setAside(segmentFileName(id), damagedFolder),
-      ),
-    );
     try {
+      await this.#recover();
       await this.#openSegment();
     } catch (error) {
+      if (error instanceof SluiceError) throw error;
       this.#running = this.#heal(error).finally(() => {
         this.#running = undefined;
       });
     }
+  }
+
+  async #recover(): Promise<void> {
+    const { storage, monotonic, log, onSealed } = this.#options;
+    const recovery = await recoverLog(storage, log);
+    this.#sealed.holdFrom(recovery.carrierId);
+    // Handed on before anything is written: on a full disk, committing these is what makes room.
+    for (const segment of recovery.segments) {
+      if (this.#sealed.add(segment.id, segment.bytes)) onSealed(segment);
+    }
+    if (recovery.unfinished !== undefined) {
+      const segment = await finishSegment(storage, recovery.unfinished, log);
+      this.#sealed.add(segment.id, segment.bytes);
+      onSealed(segment);
+    }
+    this.#leftovers = [...recovery.leftovers];
+    this.#ids = this.#options.makeIds(recovery.youngestId);
+    this.#logTimeBaseMs = recovery.durable.logTimeMs - monotonic();
+    this.#previousId = recovery.durable.previousId;
+    if (!isPlanted('forget-durable-sequences')) this.#states.restore(recovery.durable.entries);
+    this.#isRecovered = true;
   }
 
   admission(bytes: number, producerKey: string): Admission {
@@ -183,7 +212,10 @@ export class WriteAheadLog {
    */
   append(producer: { key: string; encoded: Buffer }, head: RequestHead, request: Buffer): void {
     reach('append.before');
-    const state = this.#states.use(producer.key, producer.encoded, this.#logTimeMs());
+    const state = this.#states.use(producer.key, producer.encoded, {
+      firstSequence: head.firstSequence,
+      logTimeMs: this.#logTimeMs(),
+    });
     state.appended = head.lastSequence;
     const bytes = frameBytes(head, request);
     this.#queue.push({ state, head, request, bytes });
@@ -211,26 +243,17 @@ export class WriteAheadLog {
     await this.#running;
   }
 
-  /** Removes a segment that ClickHouse has committed. */
-  async release(id: string): Promise<void> {
-    if (this.#isYoungest(id)) {
-      this.#later.push(() => this.release(id));
-      return;
-    }
-    reach('remove.before');
-    await this.#options.storage.remove(segmentFileName(id));
-    reach('remove.after');
-    this.#forgetSealed(id);
+  /**
+   * Removes a segment that ClickHouse has committed, at once or when it may go. Never rejects: what the
+   * disk refuses is tried again.
+   */
+  release(id: string): Promise<void> {
+    return this.#sealed.settle(id, 'remove');
   }
 
   /** Moves a segment that cannot be read in full out of the way, after what could be read was stored. */
-  async setAside(id: string): Promise<void> {
-    if (this.#isYoungest(id)) {
-      this.#later.push(() => this.setAside(id));
-      return;
-    }
-    await this.#options.storage.setAside(segmentFileName(id), damagedFolder);
-    this.#forgetSealed(id);
+  setAside(id: string): Promise<void> {
+    return this.#sealed.settle(id, 'set_aside');
   }
 
   /** Takes nothing more, syncs what waits, and seals. The files stay for the next start. */
@@ -240,7 +263,7 @@ export class WriteAheadLog {
       return;
     }
     this.#stopping = true;
-    clearTimeout(this.#sealTimer);
+    this.#cancelSealTimer();
     this.#sealDue = true;
     this.#kick();
     await this.#running;
@@ -248,14 +271,10 @@ export class WriteAheadLog {
 
   /** Closes the open segment's file. Nothing may be appended after `stop`. */
   async close(): Promise<void> {
+    this.#sealed.stop();
     await this.#running;
     await this.#current?.close();
     this.#current = undefined;
-  }
-
-  /** Whether no younger segment is on the disk. Older ones may go, so that a full disk can empty. */
-  #isYoungest(id: string): boolean {
-    return this.#current === undefined && id === this.#youngestSealed;
   }
 
   #kick(): void {
@@ -301,7 +320,11 @@ export class WriteAheadLog {
         break;
       }
       if (state.segmentId !== segment.id) {
-        state.indexInSegment = segment.addProducer(Buffer.from(state.key, 'latin1'), state.encoded);
+        state.indexInSegment = segment.addProducer(
+          Buffer.from(state.key, 'latin1'),
+          state.encoded,
+          state.atOpening,
+        );
         state.segmentId = segment.id;
       }
       segment.addRequest(state.indexInSegment, head, request);
@@ -311,6 +334,7 @@ export class WriteAheadLog {
     if (taken === 0) return;
     const syncing = segment.sync();
     if (!isPlanted('acknowledge-before-sync')) await syncing;
+    this.#failuresInARow = 0;
     for (let index = 0; index < taken; index++) {
       const { state, head } = this.#queue[index] as Entry;
       state.durable = head.lastSequence;
@@ -319,15 +343,16 @@ export class WriteAheadLog {
     this.#queueBytes -= takenBytes;
     this.#settle(taken, 'durable');
     await syncing;
-    if (this.#sealTimer === undefined) {
-      this.#sealTimer = setTimeout(() => {
-        this.#sealTimer = undefined;
-        this.#sealDue = true;
-        this.#kick();
-      }, this.#options.limits.segmentAgeMs);
-      // The log is sealed by `stop`; the timer alone must not keep a process alive.
-      this.#sealTimer.unref();
-    }
+    this.#cancelSeal ??= this.#timers.after(this.#options.limits.segmentAgeMs, () => {
+      this.#cancelSeal = undefined;
+      this.#sealDue = true;
+      this.#kick();
+    });
+  }
+
+  #cancelSealTimer(): void {
+    this.#cancelSeal?.();
+    this.#cancelSeal = undefined;
   }
 
   /** The open segment; a new one if it is empty and was opened on another day: its id dates the batch. */
@@ -338,10 +363,8 @@ export class WriteAheadLog {
       if (current.requestCount > 0 || sameDay || uuidTimeMs(current.id) > this.#options.now()) return current;
       await this.#openSegment();
       await this.#tolerate(current.close(), 'closing an empty segment failed');
-      await this.#tolerate(
-        this.#options.storage.remove(segmentFileName(current.id)),
-        'an empty segment could not be removed',
-      );
+      this.#leftovers.push(segmentFileName(current.id));
+      await this.#removeLeftovers();
     } else {
       await this.#openSegment();
     }
@@ -359,13 +382,16 @@ export class WriteAheadLog {
     if (segment === undefined || segment.requestCount === 0) return;
     reach('seal.before');
     await segment.seal();
+    this.#failuresInARow = 0;
     reach('seal.after');
     // From here on the file is only read: whatever fails below, nothing may be appended behind its seal.
     this.#current = undefined;
     this.#sealDue = false;
-    clearTimeout(this.#sealTimer);
-    this.#sealTimer = undefined;
-    this.#countSealed(segment.id, segment.bytes);
+    this.#cancelSealTimer();
+    this.#states.handedOn();
+    this.#previousId = segment.id;
+    this.#sealed.holdFrom(segment.id);
+    this.#sealed.add(segment.id, segment.bytes);
     this.#options.onSealed({ id: segment.id, bytes: segment.bytes, recovered: false });
     await this.#tolerate(segment.close(), 'closing a sealed segment failed');
     await this.#openSegment();
@@ -376,13 +402,35 @@ export class WriteAheadLog {
     const logTimeMs = this.#logTimeMs();
     this.#states.forgetIdle(logTimeMs);
     const id = (this.#ids as Uuid7Source).next();
-    this.#current = await SegmentWriter.create(storage, id, now(), {
-      logTimeMs,
-      entries: this.#states.durableEntries(),
-    });
-    const later = this.#later;
-    this.#later = [];
-    for (const remove of later) await this.#tolerate(remove(), 'a committed segment could not be removed');
+    try {
+      this.#current = await SegmentWriter.create(storage, id, now(), {
+        logTimeMs,
+        previousId: this.#previousId,
+        entries: this.#states.durableEntries(),
+      });
+    } catch (error) {
+      // Gone already, as far as the file system let it. Every try of a long failure has an id of its own.
+      if (this.#leftovers.length < mostLeftovers) {
+        this.#leftovers.push(segmentFileName(id), newSegmentFileName(id));
+      }
+      throw error;
+    }
+    this.#states.opened();
+    await this.#sealed.opened();
+    await this.#removeLeftovers();
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    const { storage, log } = this.#options;
+    for (const name of this.#leftovers.splice(0)) {
+      try {
+        await storage.remove(name);
+      } catch (err) {
+        if (isAbsent(err)) continue;
+        log.warn({ err, file: name }, 'a file that holds nothing cannot be removed yet');
+        this.#leftovers.push(name);
+      }
+    }
   }
 
   /** Refuses all that waits, cuts the failed write off, and goes on once the disk lets it. */
@@ -397,9 +445,14 @@ export class WriteAheadLog {
       { err: error },
       'the write-ahead log cannot be written; calls are refused with UNAVAILABLE until it can',
     );
-    let delayMs: number = healDelayMs.first;
     for (;;) {
+      // A log that healed and failed again at once must not spin: each failure in a row waits longer.
+      if (this.#failuresInARow++ > 0) {
+        const delayMs = healDelayMs.first * 2 ** (this.#failuresInARow - 2);
+        await this.#timers.sleep(Math.min(delayMs, healDelayMs.most));
+      }
       try {
+        if (!this.#isRecovered) await this.#recover();
         if (this.#current === undefined) await this.#openSegment();
         else await this.#current.rollBack();
         break;
@@ -410,10 +463,10 @@ export class WriteAheadLog {
           return;
         }
         this.#problem = again instanceof Error ? again.message : String(again);
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-        delayMs = Math.min(delayMs * 2, healDelayMs.most);
       }
     }
+    // A seal that fails again and again must not hold up the end; the next start adds it.
+    if (this.#stopping && this.#failuresInARow > 3) this.#sealDue = false;
     this.#problem = '';
     this.#options.log.info({}, 'the write-ahead log can be written again');
   }
@@ -437,17 +490,6 @@ export class WriteAheadLog {
 
   #logTimeMs(): number {
     return this.#logTimeBaseMs + this.#options.monotonic();
-  }
-
-  #countSealed(id: string, bytes: number): void {
-    this.#youngestSealed = id;
-    this.#sealedBytes.set(id, bytes);
-    this.#sealedBytesTotal += bytes;
-  }
-
-  #forgetSealed(id: string): void {
-    this.#sealedBytesTotal -= this.#sealedBytes.get(id) ?? 0;
-    this.#sealedBytes.delete(id);
   }
 }
 

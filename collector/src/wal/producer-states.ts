@@ -3,7 +3,8 @@
  *
  * Invariants:
  * 1. durable <= appended; both only grow, except that a failed sync takes `appended` back to `durable`.
- * 2. A producer with something on its way to the disk is never forgotten.
+ * 2. A producer with something on its way to the disk is never forgotten, nor one with something in the
+ *    open segment or the one before it: the next snapshot must tell what those hold.
  */
 import type { DurableEntry } from './frame.js';
 
@@ -14,6 +15,10 @@ export interface ProducerState {
   appended: number;
   /** Last sequence that is on the disk. */
   durable: number;
+  /** The number before the first that the open segment holds; `durable`, if it holds none. */
+  atOpening: number;
+  /** The same for the segment before it. */
+  atPreviousOpening: number;
   /** On the log's own clock. */
   lastSeenMs: number;
   /** The encoded `Producer`, as the newest call sent it. */
@@ -51,11 +56,11 @@ export class ProducerStates {
     return this.#states.size < this.#most || this.#states.has(key);
   }
 
-  /** The state of a producer that is about to append; new if the log does not know it. */
-  use(key: string, encoded: Buffer, logTimeMs: number): ProducerState {
+  /** The state of a producer that is about to append from `firstSequence` on; new if the log does not know it. */
+  use(key: string, encoded: Buffer, options: { firstSequence: number; logTimeMs: number }): ProducerState {
     let state = this.#states.get(key);
     if (state === undefined) {
-      state = { key, appended: 0, durable: 0, lastSeenMs: 0, encoded, segmentId: '', indexInSegment: 0 };
+      state = newState({ key, sequence: 0, previousSequence: 0, lastSeenMs: 0 }, encoded);
     } else {
       // Map order is the order of last use: the first entry is the longest silent one.
       this.#states.delete(key);
@@ -64,23 +69,30 @@ export class ProducerStates {
         state.segmentId = '';
       }
     }
-    state.lastSeenMs = logTimeMs;
+    // A producer that the log does not know may start anywhere.
+    if (state.appended === 0) {
+      state.atOpening = options.firstSequence - 1;
+      state.atPreviousOpening = options.firstSequence - 1;
+    }
+    state.lastSeenMs = options.logTimeMs;
     this.#states.set(key, state);
     return state;
   }
 
   restore(entries: Iterable<DurableEntry>): void {
     const ordered = [...entries].sort((a, b) => a.lastSeenMs - b.lastSeenMs);
-    for (const { key, sequence, lastSeenMs } of ordered) {
-      this.#states.set(key, {
-        key,
-        appended: sequence,
-        durable: sequence,
-        lastSeenMs,
-        encoded: Buffer.alloc(0),
-        segmentId: '',
-        indexInSegment: 0,
-      });
+    for (const entry of ordered) this.#states.set(entry.key, newState(entry, Buffer.alloc(0)));
+  }
+
+  /** The open segment goes on to be committed: from now on it is the previous one. */
+  handedOn(): void {
+    for (const state of this.#states.values()) state.atPreviousOpening = state.atOpening;
+  }
+
+  /** A segment is open that starts with `durableEntries()`. */
+  opened(): void {
+    for (const state of this.#states.values()) {
+      if (state.durable > 0) state.atOpening = state.durable;
     }
   }
 
@@ -100,7 +112,7 @@ export class ProducerStates {
     const before = this.#states.size;
     for (const [key, state] of this.#states) {
       if (logTimeMs - state.lastSeenMs < this.#idleMs) break;
-      if (state.appended === state.durable) this.#states.delete(key);
+      if (isForgettable(state)) this.#states.delete(key);
     }
     return before - this.#states.size;
   }
@@ -110,9 +122,33 @@ export class ProducerStates {
     const entries: DurableEntry[] = [];
     for (const state of this.#states.values()) {
       if (state.durable > 0) {
-        entries.push({ key: state.key, sequence: state.durable, lastSeenMs: state.lastSeenMs });
+        entries.push({
+          key: state.key,
+          sequence: state.durable,
+          previousSequence: state.atPreviousOpening,
+          lastSeenMs: state.lastSeenMs,
+        });
       }
     }
     return entries;
   }
+}
+
+function newState(entry: DurableEntry, encoded: Buffer): ProducerState {
+  return {
+    key: entry.key,
+    appended: entry.sequence,
+    durable: entry.sequence,
+    atOpening: entry.sequence,
+    atPreviousOpening: entry.previousSequence,
+    lastSeenMs: entry.lastSeenMs,
+    encoded,
+    segmentId: '',
+    indexInSegment: 0,
+  };
+}
+
+function isForgettable({ appended, durable, atOpening, atPreviousOpening }: ProducerState): boolean {
+  if (appended !== durable) return false;
+  return durable === 0 || (durable === atOpening && durable === atPreviousOpening);
 }

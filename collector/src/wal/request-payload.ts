@@ -49,13 +49,19 @@ export function encodeRequestHead(producerIndex: number, head: RequestHead): Buf
   return payload;
 }
 
-/** The record in the frame payload between `start` and `end`. The frame's checksum has been checked. */
-export function decodeRequest(bytes: Buffer, start: number, end: number): RequestRecord {
+/**
+ * The record in the frame payload between `start` and `end`, whose checksum has been checked; undefined
+ * if it has no room for what it says is in it.
+ */
+export function decodeRequest(bytes: Buffer, start: number, end: number): RequestRecord | undefined {
+  if (end - start < fixedBytes) return undefined;
   const rejectionCount = bytes.readUInt32LE(start + 36);
   const rejections: Rejection[] = [];
   let offset = start + fixedBytes;
   for (let index = 0; index < rejectionCount; index++) {
+    if (offset + 11 > end) return undefined;
     const detailBytes = bytes.readUInt16LE(offset + 9);
+    if (offset + 11 + detailBytes > end) return undefined;
     rejections.push({
       sequence: Number(bytes.readBigUInt64LE(offset)),
       reason: bytes[offset + 8] as number,

@@ -4,6 +4,8 @@ import {
   type DurableSnapshot,
   encodeDurablePayload,
   encodeFrameHeader,
+  encodeGroupPayload,
+  encodeProducerHead,
   encodeSealPayload,
   encodeSegmentPayload,
   frameHeaderBytes,
@@ -11,7 +13,7 @@ import {
   frameType,
 } from './frame.js';
 import { encodeRequestHead, type RequestHead } from './request-payload.js';
-import { segmentFileName } from './segment-name.js';
+import { newSegmentFileName, segmentFileName } from './segment-name.js';
 import type { LogStorage, SegmentFile } from './storage.js';
 
 export class SegmentWriter {
@@ -40,7 +42,8 @@ export class SegmentWriter {
   }
 
   /**
-   * Creates the file with its first two frames, and makes both the file and its name durable. On
+   * Creates the file with its first two frames, and makes both the file and its name durable. It gets
+   * its name only when the frames are on the disk, so a file of that name without them is damaged. On
    * failure, no file is left behind, as far as the file system lets us.
    */
   static async create(
@@ -49,25 +52,32 @@ export class SegmentWriter {
     createdUnixMs: number,
     durable: DurableSnapshot,
   ): Promise<SegmentWriter> {
-    const file = await storage.create(segmentFileName(id));
+    const name = segmentFileName(id);
+    const newName = newSegmentFileName(id);
+    const file = await storage.create(newName);
     const writer = new SegmentWriter(id, createdUnixMs, file);
     try {
-      writer.#add(frameType.segment, [encodeSegmentPayload(id, createdUnixMs)]);
-      writer.#add(frameType.durable, [encodeDurablePayload(durable)]);
+      writer.#put(frameType.segment, [encodeSegmentPayload(id, createdUnixMs)]);
+      writer.#put(frameType.durable, [encodeDurablePayload(durable)]);
       await writer.sync();
+      await storage.rename(newName, name);
       if (!isPlanted('no-directory-sync')) await storage.syncDirectory();
       return writer;
     } catch (error) {
       await file.close().catch(() => undefined);
-      // If the removal fails as well, recovery finds a file without its first frames and drops it.
-      await storage.remove(segmentFileName(id)).catch(() => undefined);
+      // A rename that reports an error may have been done. What stays is removed later: it holds nothing.
+      await storage.remove(newName).catch(() => undefined);
+      await storage.remove(name).catch(() => undefined);
       throw error;
     }
   }
 
   /** Adds a producer; returns its index in this segment. */
-  addProducer(id: Buffer, encoded: Buffer): number {
-    this.#add(frameType.producer, [id, encoded]);
+  addProducer(id: Buffer, encoded: Buffer, baseSequence: number): number {
+    this.#add(frameType.producer, [
+      encodeProducerHead({ index: this.producerCount, baseSequence, id }),
+      encoded,
+    ]);
     return this.producerCount++;
   }
 
@@ -78,8 +88,14 @@ export class SegmentWriter {
     this.ledgerRows += head.ledgerRows;
   }
 
-  #add(type: number, parts: Buffer[]): void {
-    const header = encodeFrameHeader(type, this.#seed, parts);
+  /** What is added between two syncs is a group, and starts with a frame that says so. */
+  #add(type: number, parts: readonly Buffer[]): void {
+    if (this.#pending.length === 0) this.#put(frameType.group, [encodeGroupPayload(this.bytes)]);
+    this.#put(type, parts);
+  }
+
+  #put(type: number, parts: readonly Buffer[]): void {
+    const header = encodeFrameHeader(type, { seed: this.#seed, offset: this.bytes }, parts);
     this.#pending.push(header, ...parts);
     let bytes = frameHeaderBytes;
     for (const part of parts) bytes += part.length;

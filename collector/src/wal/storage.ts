@@ -5,11 +5,24 @@
  * Every method rejects with the operating system's error; nothing is retried here.
  */
 import { constants } from 'node:fs';
-import { copyFile, type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import {
+  access,
+  copyFile,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** Where segments go that cannot be read in full. */
+export const damagedFolder = 'damaged';
+
 export interface LogStorage {
-  /** Names of the files in the log's folder, in no order. */
+  /** Names of the files in the log's folder, in no order; no folders, whatever they are called. */
   list(): Promise<string[]>;
   sizeBytes(name: string): Promise<number>;
   /** Creates a file that must not exist yet. */
@@ -18,14 +31,14 @@ export interface LogStorage {
   reopen(name: string): Promise<SegmentFile>;
   /** The whole file, into `scratch` if it is large enough. */
   read(name: string, scratch?: Buffer): Promise<Buffer>;
-  /** Makes a file's content durable that an earlier process may have left in the page cache. */
-  syncFile(name: string): Promise<void>;
+  /** Gives a file another name in the log's folder; durable after `syncDirectory`. */
+  rename(name: string, newName: string): Promise<void>;
   /** Makes the creation and removal of files durable. */
   syncDirectory(): Promise<void>;
   remove(name: string): Promise<void>;
   /** Copies a file into a sub-folder, durably, before it is changed. */
   copyAside(name: string, folder: string): Promise<void>;
-  /** Moves a file into a sub-folder, out of the log's way. */
+  /** Moves a file into a sub-folder, out of the log's way, durably. A file that is not there is no error. */
   setAside(name: string, folder: string): Promise<void>;
 }
 
@@ -38,6 +51,14 @@ export interface SegmentFile {
   close(): Promise<void>;
 }
 
+/** Whether an error says that a file is not there. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** No segment is as large; of a file that is, only so much is read. */
+const mostBytes = 1024 * 1024 * 1024;
+
 export class DirectoryStorage implements LogStorage {
   readonly directory: string;
 
@@ -45,8 +66,9 @@ export class DirectoryStorage implements LogStorage {
     this.directory = directory;
   }
 
-  list(): Promise<string[]> {
-    return readdir(this.directory);
+  async list(): Promise<string[]> {
+    const entries = await readdir(this.directory, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
   }
 
   async sizeBytes(name: string): Promise<number> {
@@ -65,7 +87,7 @@ export class DirectoryStorage implements LogStorage {
   async read(name: string, scratch?: Buffer): Promise<Buffer> {
     const handle = await open(join(this.directory, name), 'r');
     try {
-      const { size } = await handle.stat();
+      const size = Math.min((await handle.stat()).size, mostBytes);
       const buffer = scratch !== undefined && scratch.length >= size ? scratch : Buffer.allocUnsafeSlow(size);
       let filled = 0;
       while (filled < size) {
@@ -79,22 +101,12 @@ export class DirectoryStorage implements LogStorage {
     }
   }
 
-  async syncFile(name: string): Promise<void> {
-    const handle = await open(join(this.directory, name), 'r+');
-    try {
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
+  rename(name: string, newName: string): Promise<void> {
+    return rename(join(this.directory, name), join(this.directory, newName));
   }
 
-  async syncDirectory(): Promise<void> {
-    const handle = await open(this.directory, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+  syncDirectory(): Promise<void> {
+    return syncFolder(this.directory);
   }
 
   remove(name: string): Promise<void> {
@@ -102,20 +114,57 @@ export class DirectoryStorage implements LogStorage {
   }
 
   async copyAside(name: string, folder: string): Promise<void> {
-    await mkdir(join(this.directory, folder), { recursive: true });
-    const copy = join(this.directory, folder, name);
-    await copyFile(join(this.directory, name), copy);
-    const handle = await open(copy, 'r+');
+    const target = join(this.directory, folder);
+    await mkdir(target, { recursive: true });
+    const partial = join(target, `${name}.new`);
     try {
-      await handle.sync();
-    } finally {
-      await handle.close();
+      await copyFile(join(this.directory, name), partial);
+      const handle = await open(partial, 'r+');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(partial, join(target, name));
+    } catch (error) {
+      await unlink(partial).catch(() => undefined);
+      throw error;
     }
+    await syncFolder(target);
+    await syncFolder(this.directory);
   }
 
   async setAside(name: string, folder: string): Promise<void> {
-    await mkdir(join(this.directory, folder), { recursive: true });
-    await rename(join(this.directory, name), join(this.directory, folder, name));
+    const target = join(this.directory, folder);
+    await mkdir(target, { recursive: true });
+    try {
+      await rename(join(this.directory, name), await freePath(join(target, name)));
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+    }
+    await syncFolder(target);
+    await syncFolder(this.directory);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The path, or the path with a number: what was kept before is not overwritten. */
+async function freePath(path: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? path : `${path}.${number}`;
+    try {
+      await access(candidate);
+    } catch {
+      return candidate;
+    }
   }
 }
 

@@ -1,0 +1,137 @@
+/**
+ * The HTTP/2 side of the server: how many connections there are, and how much each may send ahead.
+ *
+ * grpc-js passes neither windows nor header limits on to its servers (1.14 ignores
+ * `grpc-node.flow_control_window` there, so uploads would run on windows of 64 KB). It keeps the options
+ * and the servers in fields that are not part of its interface; the version is pinned, tests hold the
+ * limits, and where the fields are missing the server works without them and says so.
+ *
+ * Invariants:
+ * 1. No more than `connections` connections carry calls. One more is told so and closed; beyond
+ *    `spareConnections` more, sockets are closed at once.
+ * 2. The windows of all open calls together are no more than `windowBytes`, as long as a window of
+ *    HTTP/2's own default for each call is less than that; clients are told of a smaller window as soon
+ *    as calls get more.
+ */
+import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Server } from '@grpc/grpc-js';
+import type { ReceiveLimits } from '../limits.js';
+
+interface Internals {
+  commonServerOptions?: { settings?: Record<string, unknown> };
+  http2Servers?: Map<Http2Server, unknown>;
+}
+
+export interface ReceiveNotices {
+  warn(fields: object, message: string): void;
+}
+
+/** RFC 9113, section 6.9.2; nobody expects less. */
+const leastWindowBytes = 65_535;
+/** Connections above the limit that are told why, before sockets are just closed. */
+const spareConnections = 64;
+/** How long a connection above the limit may take to hear it. */
+const refusedConnectionMs = 2000;
+/** An answer that grpc-js gave by itself: how long its client may take to close its side. */
+const lingerMs = 1000;
+
+export class Connections {
+  readonly #limits: ReceiveLimits;
+  readonly #notices: ReceiveNotices;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #refused = new WeakSet<ServerHttp2Session>();
+  #windowBytes: number;
+  #internals: Internals | undefined;
+  #warnedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(limits: ReceiveLimits, notices: ReceiveNotices) {
+    this.#limits = limits;
+    this.#notices = notices;
+    this.#windowBytes = limits.streamWindowBytes;
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** Call before the server is bound. */
+  prepare(server: Server): void {
+    const internals = server as unknown as Internals;
+    const options = internals.commonServerOptions;
+    if (options === undefined || internals.http2Servers === undefined) {
+      this.#notices.warn(
+        {},
+        'grpc-js does not let its HTTP/2 servers be reached; uploads are slower, connections unlimited',
+      );
+      return;
+    }
+    this.#internals = internals;
+    options.settings = {
+      ...options.settings,
+      initialWindowSize: this.#limits.streamWindowBytes,
+      maxHeaderListSize: this.#limits.headerBytes,
+    };
+  }
+
+  /** Call right after the server was bound. `isGuarded` tells streams that have become calls. */
+  attach(isGuarded: (stream: ServerHttp2Stream) => boolean): void {
+    for (const http2Server of this.#internals?.http2Servers?.keys() ?? []) {
+      http2Server.maxConnections = this.#limits.connections + spareConnections;
+      http2Server.on('session', (session: ServerHttp2Session) => this.#add(session));
+      http2Server.on('stream', (stream: ServerHttp2Stream) => {
+        if (!isGuarded(stream)) drop(stream);
+      });
+    }
+  }
+
+  /** Whether calls of this stream's connection are to be refused. */
+  isRefused(stream: ServerHttp2Stream): boolean {
+    const { session } = stream;
+    return session !== undefined && this.#refused.has(session as ServerHttp2Session);
+  }
+
+  #add(session: ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
+    session.setLocalWindowSize(this.#limits.connectionWindowBytes);
+    if (this.#windowBytes < this.#limits.streamWindowBytes) this.#tellWindow(session);
+    if (this.#sessions.size <= this.#limits.connections) return;
+    this.#refused.add(session);
+    const end = setTimeout(() => session.destroy(), refusedConnectionMs);
+    session.once('close', () => clearTimeout(end));
+    const nowMs = performance.now();
+    if (nowMs - this.#warnedMs < 10_000) return;
+    this.#warnedMs = nowMs;
+    this.#notices.warn(
+      { connections: this.#sessions.size, limit: this.#limits.connections },
+      'connections above receive.connections are refused',
+    );
+  }
+
+  /** Shares the windows out again, now that there are `openCalls`. */
+  share(openCalls: number): void {
+    // A quiet connection's next call gets the window that its connection was told.
+    const calls = Math.max(openCalls, this.#sessions.size);
+    const { windowBytes, streamWindowBytes } = this.#limits;
+    let share = streamWindowBytes;
+    while (share > leastWindowBytes && share * calls > windowBytes) share = Math.floor(share / 2);
+    share = Math.min(streamWindowBytes, Math.max(leastWindowBytes, share));
+    // Wider only when it fits twice, so that it does not change with every call.
+    if (share === this.#windowBytes || (share > this.#windowBytes && share * calls * 2 > windowBytes)) return;
+    this.#windowBytes = share;
+    for (const session of this.#sessions) this.#tellWindow(session);
+  }
+
+  #tellWindow(session: ServerHttp2Session): void {
+    // One that has not taken the last setting in is told by the next change.
+    if (session.closed || session.destroyed || session.pendingSettingsAck) return;
+    session.settings({ initialWindowSize: this.#windowBytes });
+  }
+}
+
+/** Reads and drops what a client sends to a stream that grpc-js has answered by itself (an unknown path, say). */
+function drop(stream: ServerHttp2Stream): void {
+  stream.resume();
+  const end = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), lingerMs);
+  stream.once('close', () => clearTimeout(end));
+}

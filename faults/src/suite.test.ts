@@ -1,0 +1,20 @@
+/** Every scenario at its short size, one after the other: they share the machine with each other badly. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadScenario, scenarioNames } from './registry.js';
+import { runScenario } from './run.js';
+import { isHeld } from './scenario.js';
+
+/** Fixed, so that a failure here is the same failure everywhere. */
+const seed = 20_260_101;
+
+for (const name of scenarioNames) {
+  const scenario = await loadScenario(name);
+  test(`nothing is lost, doubled or altered by ${name}: ${scenario.summary}`, async () => {
+    assert.equal(scenario.name, name);
+    const result = await runScenario({ scenario: name, rounds: 'short', seed });
+    assert.ok(isHeld(result), JSON.stringify(result, null, 2));
+    assert.ok(result.acknowledged > 0, 'nothing was acknowledged: there was nothing to lose');
+    assert.ok(result.stored > 0, 'nothing was stored');
+  });
+}
