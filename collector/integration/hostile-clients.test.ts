@@ -51,6 +51,8 @@ function open(): ClientHttp2Session {
   return session;
 }
 async function closeAll(): Promise<void> {
+  // Node 20 hangs when a session is destroyed within the turn in which one of its streams was closed.
+  await new Promise((resolve) => setTimeout(resolve, 10));
   for (const session of sessions.splice(0)) session.destroy();
   // The collector learns of it a moment later.
   await new Promise((resolve) => setTimeout(resolve, 100));
@@ -247,15 +249,17 @@ test('a message in frames of one byte is taken, and many messages in one frame t
   await closeAll();
 });
 
-test('headers beyond receive.headerBytes are reset, and an unknown path does not keep its stream', async () => {
+test('headers beyond receive.headerBytes are refused, and an unknown path does not keep its stream', async () => {
   const session = open();
   const large = Object.fromEntries(
     Array.from({ length: 20 }, (_, index) => [`x-${index}`, 'y'.repeat(1500)]),
   );
-  assert.equal(
-    (await answerOf(call(session, paths.log, large))).rstCode,
-    constants.NGHTTP2_ENHANCE_YOUR_CALM,
-  );
+  // A client that has not yet acknowledged the limit, and one that has.
+  const early = await answerOf(call(session, paths.log, large));
+  assert.equal(early.code, status.RESOURCE_EXHAUSTED);
+  assert.match(early.details, /receive\.headerBytes/);
+  const late = await answerOf(call(session, paths.log, large));
+  assert.equal(late.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   const unknown = call(session, '/nowhere');
   unknown.write(Buffer.alloc(MiB));
   assert.equal((await answerOf(unknown)).code, status.UNIMPLEMENTED);

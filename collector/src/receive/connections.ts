@@ -13,9 +13,16 @@
  *    HTTP/2's own default for each call is less than that; clients are told of a smaller window as soon
  *    as calls get more.
  */
-import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import type { ReceiveLimits } from '../limits.js';
+import type { Refusal } from './intake.js';
 
 interface Internals {
   commonServerOptions?: { settings?: Record<string, unknown> };
@@ -24,6 +31,10 @@ interface Internals {
 
 export interface ReceiveNotices {
   warn(fields: object, message: string): void;
+}
+
+export interface RefusableCall {
+  refuse(refusal: Refusal): void;
 }
 
 /** RFC 9113, section 6.9.2; nobody expects less. */
@@ -73,13 +84,22 @@ export class Connections {
     };
   }
 
-  /** Call right after the server was bound. `isGuarded` tells streams that have become calls. */
-  attach(isGuarded: (stream: ServerHttp2Stream) => boolean): void {
+  /** Call right after the server was bound. `callOf` tells what grpc-js has made a call of, if it has. */
+  attach(callOf: (stream: ServerHttp2Stream) => RefusableCall | undefined): void {
+    const { headerBytes } = this.#limits;
     for (const http2Server of this.#internals?.http2Servers?.keys() ?? []) {
       http2Server.maxConnections = this.#limits.connections + spareConnections;
       http2Server.on('session', (session: ServerHttp2Session) => this.#add(session));
-      http2Server.on('stream', (stream: ServerHttp2Stream) => {
-        if (!isGuarded(stream)) drop(stream);
+      http2Server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+        const call = callOf(stream);
+        if (call === undefined) drop(stream);
+        // HTTP/2 enforces it only once the client has acknowledged it.
+        else if (bytesOf(headers) > headerBytes) {
+          call.refuse({
+            kind: 'too_large',
+            message: `the call's headers have more than ${headerBytes} bytes, which is all that is allowed (receive.headerBytes)`,
+          });
+        }
       });
     }
   }
@@ -127,6 +147,13 @@ export class Connections {
     if (session.closed || session.destroyed || session.pendingSettingsAck) return;
     session.settings({ initialWindowSize: this.#windowBytes });
   }
+}
+
+/** As HTTP/2 counts them (RFC 9113, section 6.5.2). */
+function bytesOf(headers: IncomingHttpHeaders): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers)) bytes += name.length + String(value).length + 32;
+  return bytes;
 }
 
 /** Reads and drops what a client sends to a stream that grpc-js has answered by itself (an unknown path, say). */

@@ -118,7 +118,7 @@ export class GrpcServer {
         }
       });
     });
-    this.#connections.attach((stream) => this.#calls.has(stream));
+    this.#connections.attach((stream) => this.#calls.get(stream));
     this.#server = server;
     this.#sweep = setInterval(() => this.#endSlowCalls(), sweepEveryMs);
     this.#sweep.unref();

@@ -31,6 +31,9 @@ export interface HoldingCall {
 /** Arranging costs a sort of all messages that are not complete, so not at every DATA frame. */
 const arrangeEveryMs = 5;
 
+/** Sweeps are asked for more often than this; more time than this between two does not count. */
+const mostSweepMs = 500;
+
 export class Reception {
   readonly #limits: ReceiveLimits;
   readonly #monotonic: () => number;
@@ -121,7 +124,8 @@ export class Reception {
   /** Looks for messages that take too long. Called several times a second. */
   sweep(): void {
     const nowMs = this.#monotonic();
-    const elapsedMs = nowMs - this.#lastSweepMs;
+    // A sweep that comes late is our delay, not the clients'.
+    const elapsedMs = Math.min(nowMs - this.#lastSweepMs, mostSweepMs);
     this.#lastSweepMs = nowMs;
     const { messageMs, pressedMessageMs, retryDelayMs } = this.#limits;
     const isPressed = this.isPressed;

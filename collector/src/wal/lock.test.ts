@@ -76,6 +76,23 @@ test('a folder is free again after its release', () => {
   lockDirectory(folder).release();
 });
 
+test('on a full disk the lock of a dead holder makes room for the next one', () => {
+  const path = join(folder, 'collector.lock');
+  writeFileSync(path, '999999999 1\n');
+  const { writeFileSync: write } = fs;
+  fs.writeFileSync = (...parameters) => {
+    if (fs.existsSync(path)) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    write(...parameters);
+  };
+  syncBuiltinESMExports();
+  try {
+    lockDirectory(folder).release();
+  } finally {
+    fs.writeFileSync = write;
+    syncBuiltinESMExports();
+  }
+});
+
 test('a folder that cannot be made is refused with what to do', () => {
   writeFileSync(join(folder, 'file'), '');
   assert.equal(

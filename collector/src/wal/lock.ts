@@ -40,7 +40,7 @@ export function lockDirectory(directory: string): DirectoryLock {
   try {
     mkdirSync(directory, { recursive: true });
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (place(directory, mine)) {
+      if (tryToPlace(directory, mine, attempt === 0)) {
         const other = liveHolderAside(directory, mine);
         if (other === undefined) return { release: () => release(directory, mine) };
         release(directory, mine);
@@ -71,6 +71,16 @@ function heldBy(directory: string, holder: Holder): SluiceError {
     'data_directory_locked',
     `the data directory ${directory} is held by process ${holder.pid}; stop that one or choose another with --data DIR`,
   );
+}
+
+/** On a full disk the lock of a dead holder is in the way: its removal makes the room for another. */
+function tryToPlace(directory: string, mine: string, isFirst: boolean): boolean {
+  try {
+    return place(directory, mine);
+  } catch (error) {
+    if (isFirst && (error as NodeJS.ErrnoException).code === 'ENOSPC') return false;
+    throw error;
+  }
 }
 
 /** Puts the lock into its place, whole; false if there is one. */

@@ -22,6 +22,7 @@ import { SealedSegments } from './sealed-segments.js';
 import { newSegmentFileName, segmentFileName } from './segment-name.js';
 import { SegmentWriter } from './segment-writer.js';
 import { isAbsent, type LogStorage } from './storage.js';
+import { type SyncOutcome, Tickets } from './tickets.js';
 import { nodeTimers, type Timers } from './timers.js';
 
 export interface SealedSegment {
@@ -40,8 +41,6 @@ export type Admission =
   | { readonly kind: 'too_many_producers'; readonly producers: number; readonly retryDelayMs: number }
   | { readonly kind: 'failing'; readonly problem: string; readonly retryDelayMs: number }
   | { readonly kind: 'stopped' };
-
-export type SyncOutcome = 'durable' | 'failed';
 
 export interface LogNotices {
   warn(fields: object, message: string): void;
@@ -70,11 +69,6 @@ interface Entry {
   readonly bytes: number;
 }
 
-interface Waiter {
-  readonly ticket: number;
-  readonly resolve: (outcome: SyncOutcome) => void;
-}
-
 /** Bytes of one group commit: large enough for the disk, small enough that waiters are not kept. */
 const groupBytes = 8 * 1024 * 1024;
 /** What a request's frame adds to its bytes. */
@@ -99,10 +93,7 @@ export class WriteAheadLog {
   #current: SegmentWriter | undefined;
   #queue: Entry[] = [];
   #queueBytes = 0;
-  /** Entries ever appended, and those whose fate is known. */
-  #appendedTickets = 0;
-  #settledTickets = 0;
-  #waiters: Waiter[] = [];
+  readonly #tickets = new Tickets();
   #running: Promise<void> | undefined;
   #cancelSeal: (() => void) | undefined;
   #sealDue = false;
@@ -220,15 +211,14 @@ export class WriteAheadLog {
     const bytes = frameBytes(head, request);
     this.#queue.push({ state, head, request, bytes });
     this.#queueBytes += bytes;
-    this.#appendedTickets++;
+    this.#tickets.add();
     reach('append.after');
     this.#kick();
   }
 
   /** Resolves once the fate of everything appended so far is known. */
   synced(): Promise<SyncOutcome> {
-    if (this.#settledTickets === this.#appendedTickets) return Promise.resolve('durable');
-    return new Promise((resolve) => this.#waiters.push({ ticket: this.#appendedTickets, resolve }));
+    return this.#tickets.wait();
   }
 
   /** Resolves when fewer than `bytes` wait for the disk. */
@@ -341,7 +331,8 @@ export class WriteAheadLog {
     }
     this.#queue.splice(0, taken);
     this.#queueBytes -= takenBytes;
-    this.#settle(taken, 'durable');
+    this.#tickets.settle(taken, 'durable');
+    this.#tellRoom();
     await syncing;
     this.#cancelSeal ??= this.#timers.after(this.#options.limits.segmentAgeMs, () => {
       this.#cancelSeal = undefined;
@@ -440,7 +431,8 @@ export class WriteAheadLog {
     this.#queue = [];
     this.#queueBytes = 0;
     this.#states.rollBack();
-    this.#settle(this.#appendedTickets - this.#settledTickets, 'failed');
+    this.#tickets.settleAll('failed');
+    this.#tellRoom();
     this.#options.log.warn(
       { err: error },
       'the write-ahead log cannot be written; calls are refused with UNAVAILABLE until it can',
@@ -471,13 +463,7 @@ export class WriteAheadLog {
     this.#options.log.info({}, 'the write-ahead log can be written again');
   }
 
-  #settle(count: number, outcome: SyncOutcome): void {
-    this.#settledTickets += count;
-    let done = 0;
-    while (done < this.#waiters.length && (this.#waiters[done] as Waiter).ticket <= this.#settledTickets) {
-      (this.#waiters[done++] as Waiter).resolve(outcome);
-    }
-    this.#waiters.splice(0, done);
+  #tellRoom(): void {
     const wake = this.#wakeRoom;
     this.#wakeRoom = [];
     for (const resolve of wake) resolve();

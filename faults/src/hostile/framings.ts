@@ -110,8 +110,8 @@ const framings: Readonly<Record<string, (random: Random) => Framing>> = {
       headers: Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`x-${index}`, 'y'.repeat(1500)])),
       writes: [framed(valid(random))],
     },
-    // ENHANCE_YOUR_CALM, or a protocol error: nothing of gRPC has begun by then.
-    allowed: ['reset 11', 'reset 1'],
+    // ENHANCE_YOUR_CALM by HTTP/2, or our own answer while the client has not acknowledged the limit.
+    allowed: ['reset 11', 'status 8'],
   }),
   // INTERNAL is what gRPC's own servers answer to a deadline that nobody can read.
   timeout: (random) => {

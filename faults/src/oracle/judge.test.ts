@@ -11,7 +11,7 @@ import { StoreHost } from '../rig/store-host.js';
 import type { ProducerAccount } from './account.js';
 import { eventOf, isTooLarge } from './event-formula.js';
 import { columnChecks } from './formula-sql.js';
-import { judge } from './judge.js';
+import { type JudgeOptions, judge } from './judge.js';
 
 const logged = 1000;
 const lossEvery = 97;
@@ -147,6 +147,7 @@ function soundTables(accounts: readonly ProducerAccount[]): Tables {
 async function verdictOf(
   spoil: (tables: Tables) => void = () => {},
   accounts: readonly ProducerAccount[] = [accountOf(1), accountOf(2)],
+  options: JudgeOptions = {},
 ) {
   const tables = soundTables([accountOf(1), accountOf(2)]);
   spoil(tables);
@@ -160,7 +161,7 @@ async function verdictOf(
       Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'), 'latin1'),
     );
   }
-  return judge(client, accounts);
+  return judge(client, accounts, options);
 }
 
 const at = (rows: Row[], producer: number, sequence: number): Row =>
@@ -302,6 +303,17 @@ test('a loss that names another run, or lies in another partition than its batch
       violations.join('\n'),
     );
   }
+});
+
+test('where damage is part of the play, the collector may tell a loss as its own', async () => {
+  const { violations } = await verdictOf(
+    ({ losses }) => {
+      (losses[0] as Row)['origin'] = 'collector';
+    },
+    undefined,
+    { origins: ['sdk', 'collector'] },
+  );
+  assert.deepEqual(violations, []);
 });
 
 test('rows of a producer that never was are a violation', async () => {

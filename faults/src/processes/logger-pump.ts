@@ -1,17 +1,21 @@
 /**
  * One logger of the real SDK that logs the formula's events, and says which of them are acknowledged.
  *
- * A number is told only after a flush() that began after its event was logged has succeeded.
+ * A number is told only after a flush() that began after its event was logged has succeeded. With a
+ * spool that means: it is acknowledged, or in a file that outlives the process.
  */
 import { createLogger, type Logger, type LoggerOptions } from '@sluice/sdk';
 import { eventOf, type FormulaKey } from '../oracle/event-formula.js';
 import type { LoggerFinal } from './protocol.js';
 
 const flushTimeoutMs = 120_000;
+/** With a spool nothing waits for a collector that is away. */
+const spooledFlushTimeoutMs = 100;
 
 export class LoggerPump {
   readonly key: FormulaKey;
   readonly #logger: Logger;
+  readonly #hasSpool: boolean;
   readonly #onAcknowledged: (producerId: string, through: number) => void;
   #sequence = 0;
   #told = 0;
@@ -24,6 +28,7 @@ export class LoggerPump {
   ) {
     this.key = key;
     this.#onAcknowledged = onAcknowledged;
+    this.#hasSpool = options.spoolDir !== undefined;
     this.#logger = createLogger({ ...options, rank: key.rank, onDiagnostic: () => {} });
   }
 
@@ -47,7 +52,8 @@ export class LoggerPump {
   async flushLoop(pauseMs: () => number): Promise<void> {
     while (!this.#isDone) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs()));
-      if (!this.#isDone && this.#sequence > this.#told) await this.#flush(flushTimeoutMs);
+      if (!this.#isDone && this.#sequence > this.#told)
+        await this.#flush(this.#hasSpool ? spooledFlushTimeoutMs : flushTimeoutMs);
     }
   }
 
@@ -70,8 +76,8 @@ export class LoggerPump {
 
   async #flush(timeoutMs: number): Promise<boolean> {
     const through = this.#sequence;
-    const { acknowledged } = await this.#logger.flush({ timeoutMs });
-    if (acknowledged && through > this.#told) {
+    const { acknowledged, pending, spooled } = await this.#logger.flush({ timeoutMs });
+    if ((acknowledged || pending === spooled) && through > this.#told) {
       this.#told = through;
       this.#onAcknowledged(this.producerId, through);
     }

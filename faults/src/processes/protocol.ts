@@ -51,7 +51,7 @@ export interface ProducerSettings {
   readonly flushEveryMs: number;
   readonly seed: number;
   /** Options of `createLogger`, such as bufferBytes. */
-  readonly sdk: Readonly<Record<string, number>>;
+  readonly sdk: Readonly<Record<string, number | string>>;
 }
 
 export interface LoggerReport {
@@ -59,7 +59,7 @@ export interface LoggerReport {
   readonly rank: number;
 }
 
-/** After each flush that succeeded: everything up to this number is acknowledged. */
+/** After each flush that succeeded: everything up to this number is acknowledged, or safe in a spool. */
 export interface AcknowledgmentNotice {
   readonly producerId: string;
   readonly acknowledgedThrough: number;

@@ -99,6 +99,9 @@ async function onRealFileSystem(context: ScenarioContext): Promise<Outcome> {
   const fullAt = collector.logMiB;
   fill(filler);
   await pause(500);
+  // A start on a full disk, too: what it needs first is room for its lock.
+  await collector.kill();
+  await collector.start();
   await store.start();
   // Committing makes room, beside a filler that stays; then the filler goes, too.
   await rig.acknowledges();
