@@ -83,7 +83,8 @@ export class GuardedCall implements HoldingCall {
     stream.push = (chunk, encoding) => {
       if (chunk !== null) this.#queuedFrames++;
       const more = push.call(stream, chunk, encoding);
-      this.#account();
+      // What was read at once is counted by then.
+      if (stream.readableLength > 0) this.#account();
       return more;
     };
     call.decoder = { write: (data) => this.#decode(data) };

@@ -4,12 +4,15 @@
  * its own: a 16 MiB message sent byte by byte would cost it gigabytes.
  *
  * Invariants:
- * 1. `heldBytes` is what an incomplete message occupies: at most twice what was received of it.
+ * 1. `heldBytes` is what an incomplete message occupies: at most four times what was received of it, and
+ *    twice from 1 MiB on.
  * 2. No more than `messagesAtOnce` complete messages are returned; the rest of the bytes goes back.
  */
 export const prefixBytes = 5;
 /** Least first buffer of a message: little, so that thousands of slow clients cost little. */
 const firstBytes = 1024;
+/** Up to here an SDK's requests go: they grow in few steps, so that little is copied. */
+const manyBytes = 1024 * 1024;
 /** One DATA frame can bring thousands of empty messages; each costs a promise and a turn. */
 const messagesAtOnce = 32;
 
@@ -98,8 +101,8 @@ export class MessageDecoder {
     const taken = Math.min(data.length - at, this.#wanted - this.#length);
     const needed = this.#length + taken;
     if (needed > message.length) {
-      // Doubled, so that a byte is copied twice at most on average.
-      const larger = Buffer.allocUnsafe(Math.min(this.#wanted, Math.max(needed, message.length * 2)));
+      const factor = message.length < manyBytes ? 4 : 2;
+      const larger = Buffer.allocUnsafe(Math.min(this.#wanted, Math.max(needed, message.length * factor)));
       message.copy(larger, 0, 0, this.#length);
       this.#message = larger;
       message = larger;
