@@ -68,7 +68,7 @@ export class CallIntake {
       }
       const decoded = decodeProducer(scan.producer, this.#limits);
       if (decoded.kind === 'invalid') return { kind: 'invalid', message: decoded.problem };
-      this.#producer = { key: decoded.producer.id.toString('latin1'), encoded: Buffer.from(scan.producer) };
+      this.#producer = { key: decoded.producer.id.toString('latin1'), encoded: unpooled(scan.producer) };
     }
     const count = scan.lastSequence - scan.firstSequence + 1;
     if (count === 0) return undefined;
@@ -166,6 +166,13 @@ export class CallIntake {
   #isInterrupted(): boolean {
     return this.#log.generation !== this.#generation && !isPlanted('acknowledge-after-failure');
   }
+}
+
+/** A copy that shares no memory: the log keeps a producer for a day, and a small Buffer keeps the 8 KiB it was cut from. */
+function unpooled(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 const interrupted: Refusal = {

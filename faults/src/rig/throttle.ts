@@ -3,17 +3,21 @@ import { pause } from './deadline.js';
 
 /** Time's worth of bytes that may be saved up. */
 const burstMs = 50;
+const pieceBytes = 4096;
 
 export class Throttle {
   /** Infinity: no limit. May be changed at any time. */
   bytesPerSecond = Number.POSITIVE_INFINITY;
   #freeAtMs = 0;
 
-  /** Resolves when `bytes` more may pass. */
+  /** Resolves when `bytes` more may pass; at once when the limit is lifted meanwhile. */
   async take(bytes: number): Promise<void> {
-    if (this.bytesPerSecond === Number.POSITIVE_INFINITY) return;
-    const nowMs = performance.now();
-    this.#freeAtMs = Math.max(this.#freeAtMs, nowMs - burstMs) + (bytes / this.bytesPerSecond) * 1000;
-    if (this.#freeAtMs > nowMs) await pause(this.#freeAtMs - nowMs);
+    for (let left = bytes; left > 0; left -= pieceBytes) {
+      if (this.bytesPerSecond === Number.POSITIVE_INFINITY) return;
+      const nowMs = performance.now();
+      const pieceMs = (Math.min(left, pieceBytes) / this.bytesPerSecond) * 1000;
+      this.#freeAtMs = Math.max(this.#freeAtMs, nowMs - burstMs) + pieceMs;
+      if (this.#freeAtMs > nowMs) await pause(this.#freeAtMs - nowMs);
+    }
   }
 }

@@ -107,6 +107,7 @@ export const scenario: Scenario = {
       inputs.run(rounds, (done) => context.progress(done, `${inputs.accepted} accepted`)),
     );
     const inputsPeakMiB = memoryOf(pid).peakMiB;
+    await phase('calm between', () => pause(calmMs));
     for (const [name, flood] of Object.entries(floods)) {
       await phase(name, () => flood({ port, forMs: floodMs, clients: isFull ? 1000 : 200 }));
       context.progress(rounds, name);
@@ -117,12 +118,15 @@ export const scenario: Scenario = {
     const { peakMiB } = memoryOf(pid);
     if (peakMiB > mostMemoryMiB)
       violations.push(`the collector used ${peakMiB} MiB; at most ${mostMemoryMiB} are allowed`);
-    const calm = Math.max(...phases.filter(({ name }) => name.startsWith('calm')).map(({ p99 }) => p99));
-    const mostP99 = Math.max(2 * calm, latencyFloorMs);
+    const calm = phases.filter(({ name }) => name.startsWith('calm')).map(({ p99 }) => p99);
+    const calmP99 = Math.max(...calm);
+    const mostP99 = Math.max(2 * calmP99, latencyFloorMs);
+    // Where calm phases differ by more than what is to be shown, others use the machine.
+    const isQuiet = calmP99 <= Math.max(2 * Math.min(...calm), latencyFloorMs);
     for (const { name, p99 } of phases) {
-      if (isFull && p99 > mostP99)
+      if (isFull && isQuiet && p99 > mostP99)
         violations.push(
-          `${name}: the p99 of healthy flushes is ${p99} ms; calm it is ${calm} ms, at most ${mostP99} ms are allowed`,
+          `${name}: the p99 of healthy flushes is ${p99} ms; calm it is ${calmP99} ms, at most ${mostP99} ms are allowed`,
         );
     }
 
@@ -173,6 +177,7 @@ export const scenario: Scenario = {
         hostile_events_stored: inputs.expected.count,
         peak_mib: peakMiB,
         peak_of_inputs_mib: inputsPeakMiB,
+        latency_judged: isFull ? (isQuiet ? 'yes' : 'no: calm phases differ too much') : 'no: too short',
         resends: finals.reduce((sum, { resends }) => sum + resends, 0),
         ...Object.fromEntries(phases.map(({ name, p99 }) => [`p99_ms ${name}`, p99])),
       },

@@ -13,7 +13,7 @@ const points = faultPoints.filter((point) => !point.startsWith('quarantine.'));
 const reachTimeoutMs = 20_000;
 const mostHits = 20;
 /** Segments that a kill may leave for the next start. */
-const mostReplayed = 12;
+const mostReplayed = 4;
 const drainTimeoutMs = 30_000;
 
 function isInDoubt(point: FaultPoint): boolean {
@@ -32,7 +32,7 @@ export const scenario: Scenario = {
       withProxy: true,
       // Young segments, so that the 20th visit to a point of theirs is soon, and few rows of losses, which
       // are inserts of their own: the store should keep up, so that kills hit live segments, not only replays.
-      collector: { wal: { segmentAgeMs: 60 } },
+      collector: { wal: { segmentAgeMs: 80 } },
       producers: { lossEvery: 1999, eventsPerSecond: 2000 },
     });
     const { collector, fleet, proxy } = rig;
@@ -48,8 +48,9 @@ export const scenario: Scenario = {
     let visits = 0;
     for (let round = 1; round <= rounds; round++) {
       point = points[(round - 1) % points.length] as FaultPoint;
-      // In the first pass late enough for the replay to be over.
-      const hit = random.whole(round <= points.length ? mostReplayed + 4 : 1, mostHits);
+      // In the first pass behind the replay and soon after it, in the others anywhere.
+      const isFirstPass = round <= points.length;
+      const hit = isFirstPass ? random.whole(mostReplayed + 2, mostHits / 2) : random.whole(1, mostHits);
       await keepUp(rig);
       await collector.kill();
       collector.killAt = { point, hit };
