@@ -29,7 +29,7 @@ if (files.length === 0) {
 
 const run = spawnSync(
   process.execPath,
-  ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=300000', ...files],
+  ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=1200000', ...files],
   { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
 );
 process.exit(run.status ?? 1);

@@ -1,9 +1,10 @@
 /**
  * Three times what the store can take, for as long as it pleases. A round is a second of overload.
  *
- * The store's speed is fixed by a proxy, so that "three times" means the same on every machine. First a
- * calm phase: the log takes what the store cannot, and what the store commits is its peak. Then the
- * overload: the log's disk budget is spent, calls are refused, SDKs fill their buffers and drop.
+ * The store's speed is fixed by a proxy, so that "three times" means the same on every machine: its peak
+ * is what the proxy lets through, in events of the size that they have in its blocks. First a calm phase
+ * to learn that size, then the overload: the log's disk budget is spent, calls are refused, SDKs fill
+ * their buffers and drop.
  *
  * All events are of one severity, so that SDKs drop in a row. With mixed severities they evict from between
  * what they keep, and the ledger's rows, one for a few drops, then cost the store more than the events.
@@ -71,16 +72,10 @@ export const scenario: Scenario = {
     // Enough to keep the store busy all the time, little enough for the log's budget to take the rest.
     await fleet.setRate(calmEventsPerSecond);
     await pause(1000);
-    const perSecond = async (ms: number): Promise<number> => {
-      const [events, startMs] = [committedEvents, performance.now()];
-      await pause(ms);
-      return ((committedEvents - events) / (performance.now() - startMs)) * 1000;
-    };
-    const peak = await perSecond(calmMs);
+    await pause(calmMs);
     const calm = await totals(fleet);
-    // Of the limit, not of what was measured: a busy machine must not make it less.
-    const limit = storeBytesPerSecond / (bytes.events / committedEvents);
-    await fleet.setRate((limit * overloadFactor) / fleet.jobs.length);
+    const storeEventsPerSecond = (): number => storeBytesPerSecond / (bytes.events / committedEvents);
+    await fleet.setRate((storeEventsPerSecond() * overloadFactor) / fleet.jobs.length);
     const isDropping = async (): Promise<boolean> => {
       const { dropped, isRefused } = await totals(fleet);
       return isRefused && dropped > calm.dropped * 2 + 100;
@@ -96,6 +91,7 @@ export const scenario: Scenario = {
     const seconds = (performance.now() - measured.startMs) / 1000;
     const goodput = (committedEvents - measured.events) / seconds;
     const after = await totals(fleet);
+    const peak = storeEventsPerSecond();
     const offered = (after.logged - before.logged) / seconds;
     const { peakMiB } = memoryOf(collector.child.pid);
     if (goodput < leastGoodput * peak) {
