@@ -134,42 +134,35 @@ export class Collector {
     }
   }
 
+  /** The log itself tries a removal again that fails. */
   async #settle(segmentId: string, outcome: CommitOutcome): Promise<void> {
     const wal = this.#wal as WriteAheadLog;
     const { counters } = this;
-    try {
-      switch (outcome.kind) {
-        case 'committed':
-          counters.committedEvents += outcome.events;
-          counters.committedSegments++;
-          if (outcome.foundCommitted) {
-            this.#logger.info({ segment: segmentId }, 'a segment of an earlier try was committed already');
-          }
-          await wal.release(segmentId);
-          return;
-        case 'stored_in_part':
-          counters.committedEvents += outcome.events;
-          counters.quarantinedEvents += outcome.quarantined;
-          counters.committedSegments++;
-          await wal.release(segmentId);
-          return;
-        case 'set_aside':
-          counters.setAsideSegments++;
-          this.#logger.error(
-            { segment: segmentId, reason: outcome.reason, folder: damagedFolder },
-            'a segment cannot be stored in full; its file is kept aside',
-          );
-          await wal.setAside(segmentId);
-          return;
-        case 'stopped':
-          return;
-      }
-    } catch (error) {
-      // The batch is committed; a file that stays is found committed at the next start and removed then.
-      this.#logger.warn(
-        { err: error, segment: segmentId },
-        'a committed segment could not be removed from the log',
-      );
+    switch (outcome.kind) {
+      case 'committed':
+        counters.committedEvents += outcome.events;
+        counters.committedSegments++;
+        if (outcome.foundCommitted) {
+          this.#logger.info({ segment: segmentId }, 'a segment of an earlier try was committed already');
+        }
+        await wal.release(segmentId);
+        return;
+      case 'stored_in_part':
+        counters.committedEvents += outcome.events;
+        counters.quarantinedEvents += outcome.quarantined;
+        counters.committedSegments++;
+        await wal.release(segmentId);
+        return;
+      case 'set_aside':
+        counters.setAsideSegments++;
+        this.#logger.error(
+          { segment: segmentId, reason: outcome.reason, folder: damagedFolder },
+          'a segment cannot be stored in full; its file is kept aside',
+        );
+        await wal.setAside(segmentId);
+        return;
+      case 'stopped':
+        return;
     }
   }
 }
