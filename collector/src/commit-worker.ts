@@ -71,23 +71,27 @@ async function runLane(): Promise<void> {
   }
 }
 
+/** How often a segment may break our own code: memory may have been short for a moment. */
+const mostBreaks = 3;
+
 /**
- * A file that cannot be read now is tried again. One that breaks our own code is kept aside with an
- * error: ending the process instead would break it again at every start, and hold up all the others.
+ * A file that cannot be read now is tried again. One that breaks our own code again and again is kept
+ * aside with an error: ending the process instead would break it at every start, and hold up all others.
  */
 async function commitOrKeep(committer: Committer, segment: SealedSegment): Promise<CommitOutcome> {
   let delayMs = setup.limits.retryInitialMs;
+  let breaks = 0;
   // A try that broke off in the middle leaves as much in doubt as a process that died.
   for (let recovered = segment.recovered; !stop.signal.aborted; recovered = true) {
     try {
       return await committer.commit({ ...segment, recovered });
     } catch (error) {
       const isSystemError = error instanceof Error && 'syscall' in error;
-      if (!isSystemError) {
-        log.error({ err: error, segment: segment.id }, 'a segment cannot be encoded');
-        return { kind: 'set_aside', reason: `it cannot be encoded: ${String(error)}` };
+      if (!isSystemError && ++breaks === mostBreaks) {
+        log.error({ err: error, segment: segment.id }, 'a segment cannot be committed; giving it up');
+        return committer.giveUp(segment, `it cannot be committed: ${String(error)}`);
       }
-      log.warn({ err: error, segment: segment.id }, 'a segment cannot be read; trying again');
+      log.warn({ err: error, segment: segment.id }, 'a segment cannot be committed now; trying again');
       await sleep(delayMs, stop.signal);
       delayMs = Math.min(delayMs * 2, setup.limits.retryMaxMs);
     }

@@ -122,6 +122,17 @@ export class Committer {
     return { kind: 'set_aside', reason: problem };
   }
 
+  /**
+   * Reports a segment that breaks our own code, so that SQL tells of it. Its numbers are not reported:
+   * some of them may be stored, and `sequence_gaps` has those that are not.
+   */
+  async giveUp(sealed: SealedSegment, problem: string): Promise<CommitOutcome> {
+    const report = { damage: { problem, ranges: [] }, producers: new Map(), strangers: [] };
+    const again = { ...sealed, recovered: true };
+    const outcome = await reportDamage(this.#inserter, again, report, damageBatchId(sealed.id));
+    return outcome.kind === 'stopped' ? outcome : { kind: 'set_aside', reason: problem };
+  }
+
   #prepare(segment: SegmentContents, damage: Damage | undefined): Prepared {
     return {
       damage: damage && {

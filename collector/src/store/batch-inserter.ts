@@ -139,13 +139,16 @@ export class BatchInserter {
     );
   }
 
-  /** Asks what earlier processes have done, until there is an answer; nothing if the process stops first. */
-  async ask(question: {
+  /**
+   * Asks until there is an answer that can be read; nothing if the process stops first.
+   * @param question its query ends in FORMAT JSONCompactEachRow
+   */
+  async ask<Row extends readonly unknown[]>(question: {
     readonly query: string;
     readonly parameters: Readonly<Record<string, string>>;
     /** What is asked, for the log: "whether …". */
     readonly about: string;
-  }): Promise<string | undefined> {
+  }): Promise<Row[] | undefined> {
     let delayMs = this.#limits.retryInitialMs;
     for (let tries = 1; ; tries++) {
       if (this.#stop.aborted) return undefined;
@@ -157,9 +160,12 @@ export class BatchInserter {
         timeoutMs: this.#limits.queryTimeoutMs,
       });
       reach('in-doubt-check.after');
-      if (answer.kind === 'ok') return answer.text;
-      if (tries === 1 || tries % 10 === 0)
-        this.#log.warn({ tries, problem: problemOf(answer) }, `the store cannot tell ${about}; it waits`);
+      const rows = answer.kind === 'ok' ? readRows<Row>(answer.text) : undefined;
+      if (rows !== undefined) return rows;
+      if (tries === 1 || tries % 10 === 0) {
+        const problem = answer.kind === 'ok' ? `no rows: ${answer.text.slice(0, 300)}` : problemOf(answer);
+        this.#log.warn({ tries, problem }, `the store cannot tell ${about}; it waits`);
+      }
       await sleep(delayMs * (0.5 + Math.random() / 2), this.#stop);
       delayMs = Math.min(delayMs * 2, this.#limits.retryMaxMs);
     }
@@ -192,7 +198,21 @@ export class BatchInserter {
     });
     reach('in-doubt-check.after');
     if (answer.kind !== 'ok') return 'unknown';
-    return answer.text.trim() === '0' ? 'no' : 'yes';
+    const count = answer.text.trim();
+    return count === '0' ? 'no' : count === '1' ? 'yes' : 'unknown';
+  }
+}
+
+/** Rows of JSONCompactEachRow; undefined if the text is none. */
+function readRows<Row>(text: string): Row[] | undefined {
+  try {
+    const rows = text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Row);
+    return rows.every((row) => Array.isArray(row)) ? rows : undefined;
+  } catch {
+    return undefined;
   }
 }
 

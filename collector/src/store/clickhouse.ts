@@ -103,9 +103,21 @@ function readAnswer(
   const inBody = /^(?:__exception__\r?\n)?Code: (\d+)\. DB::Exception: /m.exec(text);
   const code = exception !== undefined ? Number(exception) : inBody !== null ? Number(inBody[1]) : undefined;
   if (code !== undefined && !(status === 200 && isPlanted('believe-status-200')))
-    return { kind: 'exception', code, message: text.trim().slice(0, 4000), httpStatus: status };
+    return {
+      kind: 'exception',
+      code,
+      message: text.trim().slice(0, 4000).toWellFormed(),
+      httpStatus: status,
+    };
   // A proxy's word, not ClickHouse's: what stands behind it may have done its work.
   if (status !== 200) return { kind: 'unknown', problem: `HTTP ${status}: ${text.trim().slice(0, 500)}` };
+  // Somebody between us and ClickHouse may answer 200 in its place, as with a page that says "back soon".
+  if (!Object.keys(headers).some((name) => name.startsWith('x-clickhouse-'))) {
+    return {
+      kind: 'unknown',
+      problem: `HTTP 200 without a header of ClickHouse's; is another server behind this URL? It says: ${text.trim().slice(0, 300)}`,
+    };
+  }
   const summary = headers['x-clickhouse-summary'];
   let writtenRows: number | undefined;
   if (typeof summary === 'string') {

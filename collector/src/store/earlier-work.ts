@@ -23,7 +23,7 @@ export async function earlierWork(
 ): Promise<EarlierWork | undefined> {
   const where =
     "received_date = {date:Date} AND (batch_id = {id:String} OR startsWith(batch_id, concat({id:String}, '.')))";
-  const text = await inserter.ask({
+  const rows = await inserter.ask<[string, string, number, string]>({
     query: `SELECT DISTINCT 'events' AS place, toString(batch_id) AS batch, toInt32(0) AS code, '' AS error FROM events WHERE ${where}
 UNION ALL SELECT DISTINCT 'quarantine', toString(batch_id), error_code, substringUTF8(error, 1, 1000) FROM quarantine WHERE ${where}
 UNION ALL SELECT DISTINCT 'losses', toString(batch_id), toInt32(0), '' FROM losses WHERE ${where} AND origin = 'store'
@@ -31,13 +31,11 @@ FORMAT JSONCompactEachRow`,
     parameters: { date: segment.receivedDate, id: segment.id },
     about: 'what an earlier start did of a segment',
   });
-  if (text === undefined) return undefined;
+  if (rows === undefined) return undefined;
   const events = new Set<string>();
   const quarantine = new Map<string, Refusal>();
   const losses = new Set<string>();
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const [place, batch, code, message] = JSON.parse(line) as [string, string, number, string];
+  for (const [place, batch, code, message] of rows) {
     if (place === 'events') events.add(batch);
     else if (place === 'losses') losses.add(batch);
     else quarantine.set(batch, { code, message });
@@ -52,17 +50,13 @@ export async function askForProducers(
 ): Promise<Map<string, { project: string; runId: string; rank: number }> | undefined> {
   const found = new Map<string, { project: string; runId: string; rank: number }>();
   if (ids.length === 0) return found;
-  const text = await inserter.ask({
+  const rows = await inserter.ask<[string, string, string, number]>({
     query: `SELECT toString(producer_id), project, run_id, rank FROM producers WHERE producer_id IN {ids:Array(UUID)}
 LIMIT 1 BY producer_id FORMAT JSONCompactEachRow`,
     parameters: { ids: `[${ids.map((id) => `'${id}'`).join(',')}]` },
     about: 'whose events a damaged segment held',
   });
-  if (text === undefined) return undefined;
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
-    const [id, project, runId, rank] = JSON.parse(line) as [string, string, string, number];
-    found.set(id, { project, runId, rank });
-  }
+  if (rows === undefined) return undefined;
+  for (const [id, project, runId, rank] of rows) found.set(id, { project, runId, rank });
   return found;
 }

@@ -144,9 +144,7 @@ export class WriteAheadLog {
       await this.#openSegment();
     } catch (error) {
       if (error instanceof SluiceError) throw error;
-      this.#running = this.#heal(error).finally(() => {
-        this.#running = undefined;
-      });
+      this.#runUntilIdle(this.#heal(error));
     }
   }
 
@@ -268,7 +266,11 @@ export class WriteAheadLog {
   }
 
   #kick(): void {
-    this.#running ??= this.#run().finally(() => {
+    if (this.#running === undefined) this.#runUntilIdle(this.#run());
+  }
+
+  #runUntilIdle(work: Promise<void>): void {
+    this.#running = work.finally(() => {
       this.#running = undefined;
       // Something may have come in between the loop's last look and here.
       if (this.#hasWork()) this.#kick();

@@ -85,6 +85,28 @@ test('what only the page cache has after a failed sync does not count at the nex
   }
 });
 
+test('a sync that fails while the last segment is finished is not believed when it is tried again', async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const first = new CrashingStorage(draws(seed));
+    const { log } = await open(first);
+    assert.equal(await append(log, 1, 1), 'durable');
+    first.fault = (operation: DiskOperation) =>
+      operation === 'sync' || operation === 'truncate' ? { error: diskError('EIO', operation) } : undefined;
+    assert.equal(await append(log, 2, 2, 9000), 'failed');
+    const second = first.afterKill();
+    let failures = 1;
+    second.fault = (operation: DiskOperation) =>
+      operation === 'sync' && failures-- > 0 ? { error: diskError('EIO', operation) } : undefined;
+    const { log: next, sealed } = await open(second);
+    await untilOpen(next);
+    const known = next.durableOf(key(1));
+    const id = sealed[0]?.id as string;
+    const reading = readSegment(second.afterPowerLoss().files().get(`${id}.wal`) as Buffer, id);
+    assert.equal(isWhole(reading), true, `seed ${seed}`);
+    assert.equal(reading.requests.at(-1)?.lastSequence, known, `seed ${seed}`);
+  }
+});
+
 test('a start whose disk does not let it seal the last segment refuses calls, and goes on by itself', async () => {
   for (const broken of ['write', 'sync', 'truncate'] as const) {
     const before = new MemoryStorage();

@@ -144,8 +144,10 @@ export function suspicionOf(reading: SegmentReading, bytes: Buffer): string | un
 }
 
 /**
- * Makes sure that the youngest segment's last group is on the disk and, unless it is damaged, that it
- * ends with its seal. A crash in between leaves what was there before, or a torn tail again.
+ * Makes sure that the youngest segment is on the disk and, unless it is damaged, that it ends with its
+ * seal. All of it is written again, the same bytes in the same places: after a sync that failed, in an
+ * earlier process or in an earlier try here, the page cache shows what the disk does not have, and a
+ * later sync does not write it. A crash in between leaves what was there before, or a torn tail again.
  */
 export async function finishSegment(
   storage: LogStorage,
@@ -159,15 +161,13 @@ export async function finishSegment(
       log.warn({ err, segment: id }, 'no copy of a segment with a strange tail could be kept');
     });
   }
-  const { lastGroup, soundBytes } = reading;
+  const { soundBytes } = reading;
   const isLeft = reading.sealed || isDamaged(reading);
   const tail = isLeft ? Buffer.alloc(0) : sealGroup(id, reading);
   const file = await storage.reopen(name);
   try {
     if (!isLeft) await file.truncate(soundBytes);
-    if (reading.opened || lastGroup > 0) {
-      await writeAll(file, Buffer.concat([bytes.subarray(lastGroup, soundBytes), tail]), lastGroup);
-    }
+    await writeAll(file, isLeft ? bytes : Buffer.concat([bytes.subarray(0, soundBytes), tail]), 0);
     await file.sync();
   } finally {
     await file.close();

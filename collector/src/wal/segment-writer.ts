@@ -32,7 +32,7 @@ export class SegmentWriter {
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   /** Counts at the last sync, to go back to. */
-  #synced = { requestCount: 0, eventCount: 0, producerCount: 0 };
+  #synced = { requestCount: 0, eventCount: 0, producerCount: 0, ledgerRows: 0 };
 
   private constructor(id: string, createdUnixMs: number, file: SegmentFile) {
     this.id = id;
@@ -126,6 +126,7 @@ export class SegmentWriter {
       requestCount: this.requestCount,
       eventCount: this.eventCount,
       producerCount: this.producerCount,
+      ledgerRows: this.ledgerRows,
     };
   }
 
@@ -142,6 +143,7 @@ export class SegmentWriter {
     this.requestCount = this.#synced.requestCount;
     this.eventCount = this.#synced.eventCount;
     this.producerCount = this.#synced.producerCount;
+    this.ledgerRows = this.#synced.ledgerRows;
     await this.#file.truncate(this.syncedBytes);
     await this.#file.sync();
   }

@@ -162,7 +162,8 @@ async function freePath(path: string): Promise<string> {
     const candidate = number === 1 ? path : `${path}.${number}`;
     try {
       await access(candidate);
-    } catch {
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
       return candidate;
     }
   }
