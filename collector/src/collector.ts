@@ -2,6 +2,7 @@
  * The composition root: the only place that knows concrete stages. Started sink first, stopped
  * source first, so that nothing is handed to a stage that is not there.
  */
+
 import { join } from 'node:path';
 import type { CommitOutcome } from './commit.js';
 import { CommitThread } from './commit-thread.js';
@@ -9,6 +10,7 @@ import type { Config } from './config.js';
 import { eventsColumns } from './encode/encode-segment.js';
 import { SluiceError } from './errors.js';
 import { armFaults, type FaultPlan, isPlanted } from './fault-points.js';
+import { innerLimits } from './limits.js';
 import type { Logger } from './process-log.js';
 import { GrpcServer } from './receive/grpc-server.js';
 import { prepareSchema } from './store/schema.js';
@@ -17,9 +19,6 @@ import { type DirectoryLock, lockDirectory } from './wal/lock.js';
 import { WriteAheadLog } from './wal/log.js';
 import { damagedFolder } from './wal/recovery.js';
 import { DirectoryStorage } from './wal/storage.js';
-
-/** How long a start waits for the store before it goes on without it. */
-const schemaCheckMs = 3000;
 
 export interface CollectorCounters {
   committedEvents: number;
@@ -124,7 +123,7 @@ export class Collector {
 
   /** A table that cannot be written is a reason not to start; a store that cannot be reached is not. */
   async #checkStore(): Promise<void> {
-    const outcome = await prepareSchema(storeAddress(this.#config), eventsColumns, schemaCheckMs);
+    const outcome = await prepareSchema(storeAddress(this.#config), eventsColumns, innerLimits.schemaCheckMs);
     if (outcome.kind === 'mismatch') throw new SluiceError('schema_mismatch', outcome.problem);
     if (outcome.kind === 'unavailable') {
       this.#logger.warn(

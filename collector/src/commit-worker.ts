@@ -2,12 +2,14 @@
  * The worker thread: encoding and inserting, away from the thread that receives and acknowledges.
  * Its messages stand in commit-thread.ts.
  */
+
 import { parentPort, workerData } from 'node:worker_threads';
 import { type CommitOutcome, Committer } from './commit.js';
 import type { FromWorker, ToWorker, WorkerSetup } from './commit-thread.js';
 import { eventsColumns, SegmentEncoder } from './encode/encode-segment.js';
 import { SegmentIndex } from './encode/segment-index.js';
 import { armFaults } from './fault-points.js';
+import { innerLimits } from './limits.js';
 import { openLog } from './process-log.js';
 import { SegmentSource } from './segment-source.js';
 import { BatchInserter, sleep } from './store/batch-inserter.js';
@@ -71,9 +73,6 @@ async function runLane(): Promise<void> {
   }
 }
 
-/** How often a segment may break our own code: memory may have been short for a moment. */
-const mostBreaks = 3;
-
 /**
  * A file that cannot be read now is tried again. One that breaks our own code again and again is kept
  * aside with an error: ending the process instead would break it at every start, and hold up all others.
@@ -87,7 +86,7 @@ async function commitOrKeep(committer: Committer, segment: SealedSegment): Promi
       return await committer.commit({ ...segment, recovered });
     } catch (error) {
       const isSystemError = error instanceof Error && 'syscall' in error;
-      if (!isSystemError && ++breaks === mostBreaks) {
+      if (!isSystemError && ++breaks === innerLimits.commit.breaks) {
         log.error({ err: error, segment: segment.id }, 'a segment cannot be committed; giving it up');
         return committer.giveUp(segment, `it cannot be committed: ${String(error)}`);
       }

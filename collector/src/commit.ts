@@ -6,6 +6,7 @@
  * sees an event can look up its producer, and a number that is missing among the events has its reason
  * already.
  */
+
 import { type DamageReport, reportDamage } from './commit-damage.js';
 import { type RefusedOutcome, RefusedSegments } from './commit-refused.js';
 import { insertRows } from './commit-rows.js';
@@ -21,6 +22,7 @@ import {
   segmentPart,
 } from './encode/segment-part.js';
 import { isPlanted } from './fault-points.js';
+import { innerLimits } from './limits.js';
 import type { Damage, Refusal, SegmentContents } from './record.js';
 import type { SegmentSource } from './segment-source.js';
 import type { Batch, BatchInserter, InsertNotices } from './store/batch-inserter.js';
@@ -44,8 +46,6 @@ export type CommitOutcome =
   | { readonly kind: 'stopped' };
 
 const eventsColumnNames = eventsColumns.map(([name]) => name);
-/** Producers that need not be announced again; bounded, because an announcement may be repeated. */
-const mostKnownProducers = 100_000;
 /** What is said of parts whose refusal an earlier process saw. */
 const refusedEarlier: Refusal = { code: 0, message: 'refused together with events that ClickHouse refuses' };
 
@@ -240,7 +240,8 @@ export class Committer {
   }
 
   #remember(producerIds: readonly string[]): void {
-    if (this.#knownProducers.size + producerIds.length > mostKnownProducers) this.#knownProducers.clear();
+    if (this.#knownProducers.size + producerIds.length > innerLimits.commit.knownProducers)
+      this.#knownProducers.clear();
     for (const id of producerIds) this.#knownProducers.add(id);
   }
 }

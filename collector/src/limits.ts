@@ -1,6 +1,7 @@
 /**
  * Every limit and default of the collector and of the embedded store, in one place. Each can be set
- * in the configuration under the same name (see config.ts); the unit is at the end of the name.
+ * in the configuration under the same name (see config.ts), but for `innerLimits`; the unit is at the
+ * end of the name.
  */
 
 const KiB = 1024;
@@ -144,4 +145,42 @@ export const embeddedLimits = {
   /** A request that sends nothing for this long is ended. */
   requestIdleMs: 30_000,
   keepAliveMs: 10_000,
+} as const;
+
+/** Bounds of the stages' inner working, which nobody has a reason to set. */
+export const innerLimits = {
+  receive: {
+    /** Messages that one read of a call gives on before other calls get their turn. */
+    messagesAtOnce: 32,
+    /** How long an answered call may take to end by itself before its stream is closed. */
+    lingerMs: 1000,
+    /** Connections above `connections` that are told so; more are cut at once. */
+    spareConnections: 64,
+    /** How long a refused connection may take to go. */
+    refusedConnectionMs: 2000,
+  },
+  wal: {
+    /** Bytes of one group commit: large enough for the disk, small enough that waiters are not kept. */
+    groupBytes: 8 * MiB,
+    /** Pauses between tries of a log that cannot be written. */
+    healDelayMs: { first: 50, most: 2000 },
+    /** Files that hold nothing and could not be removed yet. */
+    mostLeftovers: 1000,
+    /** Pauses between tries of a removal that fails. */
+    removalDelayMs: { first: 100, most: 10_000 },
+    /** What is read of one file; a segment is a fraction of it. */
+    fileBytes: 1 * GiB,
+    /** The buffer that segments are read into does not grow beyond this; a larger one gets its own. */
+    scratchBytes: 512 * MiB,
+  },
+  commit: {
+    /** Producers that need not be announced again; an announcement may be repeated. */
+    knownProducers: 100_000,
+    /** How often a segment may break our own code before it is given up. */
+    breaks: 3,
+    /** What is left of `bisectionInserts` for each segment when every segment needs all of it. */
+    leastBisectionInserts: 64,
+  },
+  /** How long a start waits for the store before it goes on without it. */
+  schemaCheckMs: 3000,
 } as const;

@@ -5,6 +5,7 @@
  * What of a damaged segment is missing stands in the files behind it. The log keeps the next one until
  * the damaged one is settled.
  */
+import { innerLimits } from './limits.js';
 import type { Damage, SegmentContents } from './record.js';
 import { decodeStoredProducer } from './validate/decode-producer.js';
 import { damageOf, type YoungerSegment } from './wal/damage.js';
@@ -14,8 +15,7 @@ import { isWhole, readSegment, type SegmentReading, segmentContents } from './wa
 import { isAbsent, type LogStorage } from './wal/storage.js';
 
 const mebibyte = 1024 * 1024;
-/** A file that is larger than any segment is read into a buffer of its own. */
-const mostScratchBytes = 512 * mebibyte;
+const { scratchBytes } = innerLimits.wal;
 
 export class SegmentSource {
   readonly #storage: LogStorage;
@@ -38,7 +38,7 @@ export class SegmentSource {
     work: (segment: SegmentContents, damage: Damage | undefined) => Result,
   ): Promise<Result> {
     const result = this.#busy.then(async () => {
-      if (this.#scratch.length < sealed.bytes && sealed.bytes < mostScratchBytes)
+      if (this.#scratch.length < sealed.bytes && sealed.bytes < scratchBytes)
         this.#scratch = Buffer.allocUnsafeSlow(sealed.bytes + mebibyte);
       const bytes = await this.#readFile(sealed.id, this.#scratch);
       const reading = readSegment(bytes, sealed.id);

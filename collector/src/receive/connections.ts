@@ -21,7 +21,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
-import type { ReceiveLimits } from '../limits.js';
+import { innerLimits, type ReceiveLimits } from '../limits.js';
 import type { Refusal } from './intake.js';
 
 interface Internals {
@@ -39,12 +39,7 @@ export interface RefusableCall {
 
 /** RFC 9113, section 6.9.2; nobody expects less. */
 const leastWindowBytes = 65_535;
-/** Connections above the limit that are told why, before sockets are just closed. */
-const spareConnections = 64;
-/** How long a connection above the limit may take to hear it. */
-const refusedConnectionMs = 2000;
-/** An answer that grpc-js gave by itself: how long its client may take to close its side. */
-const lingerMs = 1000;
+const { spareConnections, refusedConnectionMs, lingerMs } = innerLimits.receive;
 
 export class Connections {
   readonly #limits: ReceiveLimits;

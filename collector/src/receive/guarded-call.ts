@@ -8,7 +8,7 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
-import type { ReceiveLimits } from '../limits.js';
+import { innerLimits, type ReceiveLimits } from '../limits.js';
 import type { Inflater } from './inflater.js';
 import type { Refusal } from './intake.js';
 import { MessageDecoder, prefixBytes } from './message-decoder.js';
@@ -34,8 +34,7 @@ export interface GuardedCallOptions {
 
 /** What one DATA frame costs while it is queued, besides its bytes: a Buffer and its backing store. */
 const queuedFrameBytes = 256;
-/** A client that has its answer may take this long to close its side; then its stream is reset. */
-const lingerMs = 1000;
+const { lingerMs } = innerLimits.receive;
 
 export function hasInternals(
   call: ServerInterceptingCallInterface,

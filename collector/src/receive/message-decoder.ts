@@ -8,13 +8,13 @@
  *    twice from 1 MiB on.
  * 2. No more than `messagesAtOnce` complete messages are returned; the rest of the bytes goes back.
  */
+import { innerLimits } from '../limits.js';
 export const prefixBytes = 5;
 /** Least first buffer of a message: little, so that thousands of slow clients cost little. */
 const firstBytes = 1024;
 /** Up to here an SDK's requests go: they grow in few steps, so that little is copied. */
 const manyBytes = 1024 * 1024;
-/** One DATA frame can bring thousands of empty messages; each costs a promise and a turn. */
-const messagesAtOnce = 32;
+const { messagesAtOnce } = innerLimits.receive;
 
 export class MessageTooLarge extends Error {}
 

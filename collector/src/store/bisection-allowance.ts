@@ -3,6 +3,7 @@
  * make every segment take all of them, and the log would grow faster than it is emptied: a segment that
  * has spent its allowance leaves the next one a quarter of it, one that has not gives it back.
  */
+import { innerLimits } from '../limits.js';
 export class BisectionAllowance {
   readonly #most: number;
   #inserts: number;
@@ -25,5 +26,4 @@ export class BisectionAllowance {
   }
 }
 
-/** Two refused rows of 125,000 are found with these. */
-const least = 64;
+const { leastBisectionInserts: least } = innerLimits.commit;

@@ -12,7 +12,7 @@
  */
 import { SluiceError } from '../errors.js';
 import { isPlanted, reach } from '../fault-points.js';
-import type { WalLimits } from '../limits.js';
+import { innerLimits, type WalLimits } from '../limits.js';
 import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
 import { frameHeaderBytes } from './frame.js';
 import { type ProducerState, ProducerStates } from './producer-states.js';
@@ -69,17 +69,11 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** Bytes of one group commit: large enough for the disk, small enough that waiters are not kept. */
-const groupBytes = 8 * 1024 * 1024;
+const { groupBytes, healDelayMs, mostLeftovers } = innerLimits.wal;
 /** What a request's frame adds to its bytes. */
 function frameBytes(head: RequestHead, request: Buffer): number {
   return frameHeaderBytes + requestHeadBytes(head) + request.length;
 }
-
-const healDelayMs = { first: 50, most: 2000 } as const;
-
-/** Names of files that hold nothing and may still be there; a start finds those beyond. */
-const mostLeftovers = 1000;
 
 const openAdmission: Admission = { kind: 'open' };
 const stoppedAdmission: Admission = { kind: 'stopped' };

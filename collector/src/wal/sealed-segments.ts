@@ -9,7 +9,9 @@
  *    back one file behind it, and no more.
  * 3. A removal that fails is tried again, and its bytes count until it succeeds.
  */
+
 import { reach } from '../fault-points.js';
+import { innerLimits } from '../limits.js';
 import type { LogNotices } from './log.js';
 import { segmentFileName } from './segment-name.js';
 import { damagedFolder, isAbsent, type LogStorage } from './storage.js';
@@ -27,7 +29,7 @@ interface Sealed {
   isGone: boolean;
 }
 
-const retryDelayMs = { first: 100, most: 10_000 } as const;
+const { removalDelayMs } = innerLimits.wal;
 
 export class SealedSegments {
   readonly #storage: LogStorage;
@@ -41,7 +43,7 @@ export class SealedSegments {
   #heldFromId: string | undefined = '';
   #bytes = 0;
   #cancelRetry: (() => void) | undefined;
-  #delayMs: number = retryDelayMs.first;
+  #delayMs: number = removalDelayMs.first;
 
   constructor(options: { storage: LogStorage; log: LogNotices; timers: Timers }) {
     this.#storage = options.storage;
@@ -145,13 +147,13 @@ export class SealedSegments {
       this.#cancelRetry = undefined;
       void this.#retry();
     });
-    this.#delayMs = Math.min(this.#delayMs * 2, retryDelayMs.most);
+    this.#delayMs = Math.min(this.#delayMs * 2, removalDelayMs.most);
   }
 
   async #retry(): Promise<void> {
     const stuck = [...this.#stuck];
     this.#stuck.clear();
     for (const sealed of stuck) await this.#carryOut(sealed);
-    if (this.#stuck.size === 0) this.#delayMs = retryDelayMs.first;
+    if (this.#stuck.size === 0) this.#delayMs = removalDelayMs.first;
   }
 }

@@ -4,6 +4,7 @@
  *
  * Every method rejects with the operating system's error; nothing is retried here.
  */
+
 import { constants } from 'node:fs';
 import {
   access,
@@ -17,6 +18,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { innerLimits } from '../limits.js';
 
 /** Where segments go that cannot be read in full. */
 export const damagedFolder = 'damaged';
@@ -56,8 +58,7 @@ export function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
-/** No segment is as large; of a file that is, only so much is read. */
-const mostBytes = 1024 * 1024 * 1024;
+const { fileBytes } = innerLimits.wal;
 
 export class DirectoryStorage implements LogStorage {
   readonly directory: string;
@@ -87,7 +88,7 @@ export class DirectoryStorage implements LogStorage {
   async read(name: string, scratch?: Buffer): Promise<Buffer> {
     const handle = await open(join(this.directory, name), 'r');
     try {
-      const size = Math.min((await handle.stat()).size, mostBytes);
+      const size = Math.min((await handle.stat()).size, fileBytes);
       const buffer = scratch !== undefined && scratch.length >= size ? scratch : Buffer.allocUnsafeSlow(size);
       let filled = 0;
       while (filled < size) {
