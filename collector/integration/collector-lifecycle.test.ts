@@ -223,7 +223,10 @@ test('an INSERT that commits and whose answer is lost is found committed, not se
         cuts++;
         if (cuts === 1) request.socket.destroy();
         else if (cuts === 2) response.writeHead(502).end('bad gateway');
-        else response.writeHead(200).end('Code: 159. DB::Exception: Timeout exceeded (TIMEOUT_EXCEEDED)');
+        else
+          response
+            .writeHead(200, { 'x-clickhouse-query-id': 'q' })
+            .end('Code: 159. DB::Exception: Timeout exceeded (TIMEOUT_EXCEEDED)');
         return;
       }
       const headers = Object.fromEntries(
