@@ -39,7 +39,8 @@ Options:
   --list            the scenarios and the bugs
   --help            this text
 
-Progress goes to stderr; the last line of stdout is the result as JSON. Exit code 1: a promise was broken.
+Acknowledged counts sequence numbers: those of events, and of drops that an SDK reported, which are rows in
+losses. Where jobs are killed, more is stored than they had been told. Progress goes to stderr; the last line of stdout is the result as JSON. Exit code 1: a promise was broken.
 
 Examples:
   npm run faults -- --scenario kill-collector --rounds 20
@@ -73,7 +74,11 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
     if (values.scenario !== undefined) throw new Error('--planted chooses the scenarios itself');
     return { kind: 'planted', bugs: plant === undefined ? plantedBugNames : [plant], seed };
   }
-  if (values.help === true || values.scenario === undefined) return { kind: 'help' };
+  if (values.help === true) return { kind: 'help' };
+  if (values.scenario === undefined) {
+    if (plant !== undefined) throw new Error('--plant needs --scenario or --planted');
+    return { kind: 'help' };
+  }
   const isAll = values.scenario === 'all';
   return {
     kind: 'run',

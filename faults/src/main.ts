@@ -17,11 +17,12 @@ function showProgress(name: string): (done: number, rounds: number, unit: string
   };
 }
 
-function again(result: RunResult): string {
-  return `npm run faults -- --scenario ${result.scenario} --rounds ${result.rounds} --seed ${result.seed}`;
+function again(result: RunResult, plant: string | undefined): string {
+  const planted = plant === undefined ? '' : ` --plant ${plant}`;
+  return `npm run faults -- --scenario ${result.scenario} --rounds ${result.rounds} --seed ${result.seed}${planted}`;
 }
 
-function report(result: RunResult): boolean {
+function report(result: RunResult, plant: string | undefined): boolean {
   const held = isHeld(result);
   const { scenario, acknowledged, stored, lost, duplicated, altered, violations } = result;
   console.error(
@@ -30,7 +31,7 @@ function report(result: RunResult): boolean {
   );
   for (const violation of violations.slice(0, 20)) console.error(`     ${violation}`);
   if (violations.length > 20) console.error(`     and ${violations.length - 20} more`);
-  if (!held) console.error(`     again: ${again(result)}`);
+  if (!held) console.error(`     again: ${again(result, plant)}`);
   return held;
 }
 
@@ -46,7 +47,7 @@ async function run(command: RunCommand): Promise<number> {
       keep: command.keep,
       onProgress: showProgress(scenario),
     });
-    if (!report(result)) failures++;
+    if (!report(result, command.plant)) failures++;
     results.push(result);
     console.log(JSON.stringify(result));
   }

@@ -7,7 +7,8 @@
  *    is asked for it before every insert, and a collector that starts in between finds it done.
  * 2. First the events are stored, then the rows of `losses` deleted, then those of `quarantine`. At any
  *    moment an event is in one of the tables, and what a killed run has left, the next one finishes.
- * 3. A row that its collector has not entered in `losses` yet is left to it.
+ * 3. A row that its collector has not entered in `losses` yet is left to it, however old: it may have waited
+ *    for the store itself. Only one that is old and stays like that before our eyes is taken for abandoned.
  */
 import { RefusedSegments } from '../commit-refused.js';
 import { type EncodedBlock, eventsColumns, SegmentEncoder } from '../encode/encode-segment.js';
@@ -22,11 +23,13 @@ import {
   BatchInserter,
   type InsertNotices,
   type InsertOutcome,
+  sleep,
 } from '../store/batch-inserter.js';
 import { RangeSet } from '../store/bisection.js';
 import { BisectionAllowance } from '../store/bisection-allowance.js';
-import { ClickHouse } from '../store/clickhouse.js';
-import { earlierWork } from '../store/earlier-work.js';
+import { ClickHouse, type StoreAnswer, type StoreRequest } from '../store/clickhouse.js';
+import { type EarlierWork, earlierWork } from '../store/earlier-work.js';
+import { isRefusedForGood } from '../store/refusals.js';
 import { uuidTimeMs } from '../uuid7.js';
 import { decodeStoredProducer } from '../validate/decode-producer.js';
 import { scanRequest } from '../validate/scan-request.js';
@@ -50,21 +53,34 @@ interface KeptRow {
 /** Rows and bytes that are read, stored and deleted together. */
 const groupRows = 500;
 const groupBytes = 8 * 1024 * 1024;
-/** A row without its record in the ledger is its collector's for so long; then that one is gone for good. */
-const unrecordedMs = 10 * 60_000;
-/** Without progress for so long, the store is not there. */
-const patienceMs = 30_000;
+/** A row of a younger segment without its record in the ledger is its collector's, running or not. */
+const youngMs = 10 * 60_000;
+
+/** How long a replay waits, in milliseconds. */
+const replayWaits = {
+  /** Without an answer to an insert for so long, the store is not there. */
+  patienceMs: 30_000,
+  /** A collector enters a row in the ledger well within this time after the row itself. */
+  recordMs: 15_000,
+  /** Between two looks whether it has. */
+  lookMs: 500,
+} as const;
+type ReplayWaits = { readonly [name in keyof typeof replayWaits]: number };
 
 /** Everything passed the door once, under whatever limits. */
 const unlimited = Object.fromEntries(
   Object.keys(messageLimits).map((name) => [name, Number.MAX_SAFE_INTEGER]),
 ) as { [name in keyof typeof messageLimits]: number };
 
-export async function quarantineReplay(flags: QuarantineSelection): Promise<void> {
+/** @param waits shorter ones for tests */
+export async function quarantineReplay(
+  flags: QuarantineSelection,
+  waits: ReplayWaits = replayWaits,
+): Promise<void> {
   const { store } = settingsOf(flags);
   const place = { url: store.url, database: store.database };
   const { rows, reports } = await listKept(place, flags);
-  const replay = new Replay(place, store);
+  const replay = new Replay(place, store, waits);
   try {
     for (const group of groupsOf(rows)) await replay.run(group);
   } finally {
@@ -123,8 +139,29 @@ function* groupsOf(rows: readonly KeptRow[]): Generator<KeptRow[]> {
   if (group.length > 0) yield group;
 }
 
+/** ClickHouse, and whoever wants to know when it took an insert or refused it for good. */
+class WatchedClickHouse extends ClickHouse {
+  readonly #onSettled: () => void;
+
+  constructor(place: StorePlace, limits: StoreLimits, onSettled: () => void) {
+    super(place, limits);
+    this.#onSettled = onSettled;
+  }
+
+  override async send(request: StoreRequest): Promise<StoreAnswer> {
+    const answer = await super.send(request);
+    const isSettled = answer.kind === 'ok' || (answer.kind === 'exception' && isRefusedForGood(answer.code));
+    // A store that answers questions only, as one that is read-only, does not get any further.
+    if (isSettled && request.body !== undefined) this.#onSettled();
+    return answer;
+  }
+}
+
 class Replay {
   readonly #place: StorePlace;
+  readonly #waits: ReplayWaits;
+  /** When the rows were seen first: by no means later than their listing. */
+  readonly #seenMs = performance.now();
   readonly #clickhouse: ClickHouse;
   readonly #inserter: BatchInserter;
   readonly #limits: StoreLimits;
@@ -136,13 +173,15 @@ class Replay {
   #problem = '';
   #storedEvents = 0;
   #unrecordedRows = 0;
+  #abandonedRows = 0;
   /** Events still refused, by code and first line of the reason. */
   readonly #refused = new Map<string, { code: number; reason: string; events: number }>();
 
-  constructor(place: StorePlace, limits: StoreLimits) {
+  constructor(place: StorePlace, limits: StoreLimits, waits: ReplayWaits) {
     this.#place = place;
     this.#limits = limits;
-    this.#clickhouse = new ClickHouse(place, limits);
+    this.#waits = waits;
+    this.#clickhouse = new WatchedClickHouse(place, limits, () => this.#keepPatience());
     const notices: InsertNotices = {
       warn: (fields) => {
         if ('problem' in fields) this.#problem = String(fields.problem);
@@ -165,15 +204,24 @@ class Replay {
   /** Stores what of a group is taken, then deletes its rows. */
   async run(group: readonly KeptRow[]): Promise<void> {
     const day = (group[0] as KeptRow).receivedDate;
+    const unrecorded = await this.#waitForRecords(group.filter(({ isRecorded }) => !isRecorded));
     const requests = await this.#readRequests(group);
     const done: string[] = [];
     for (const row of group) {
-      this.#keepPatience();
       const request = requests.get(row.batchId);
       // Gone since it was listed: another replay had it.
       if (request === undefined) continue;
+      if (unrecorded.has(row)) {
+        if (Date.now() - uuidTimeMs(row.segmentId) <= youngMs) {
+          this.#unrecordedRows++;
+          continue;
+        }
+        this.#abandonedRows++;
+      }
+      this.#keepPatience();
       if (await this.#store(row, request)) done.push(row.batchId);
     }
+    clearTimeout(this.#patience);
     if (done.length === 0) return;
     await deleteBatches(this.#place, 'losses', day, done);
     await deleteBatches(this.#place, 'quarantine', day, done);
@@ -197,10 +245,6 @@ class Replay {
 
   /** Whether nothing of the row is left to do but its deletion. */
   async #store(row: KeptRow, request: { bytes: Buffer; receivedMs: number }): Promise<boolean> {
-    if (!row.isRecorded && !(await this.#isOurs(row))) {
-      this.#unrecordedRows++;
-      return false;
-    }
     const contents = contentsOf(row, request.bytes, request.receivedMs);
     const events = row.part.to - row.part.from;
     const sealed: SealedSegment = { id: row.segmentId, bytes: request.bytes.length, recovered: true };
@@ -277,12 +321,32 @@ class Replay {
     return new RangeSet([...partsOf(work.events), ...partsOf(others)]);
   }
 
-  /** Whether a row that is not in the ledger is still to be handled: a replay may have been killed there. */
-  async #isOurs(row: KeptRow): Promise<boolean> {
-    if (Date.now() - uuidTimeMs(row.segmentId) > unrecordedMs) return true;
-    const work = await earlierWork(this.#inserter, { id: row.segmentId, receivedDate: row.receivedDate });
-    if (work === undefined) throw this.#unreachable();
-    return work.losses.has(row.batchId) || new RangeSet(partsOf(work.events)).touches(row.part);
+  /**
+   * Waits for the collectors of rows that are not in the ledger; returns those that still are not. A row of
+   * which something is stored is handled already: a replay was killed there.
+   */
+  async #waitForRecords(rows: readonly KeptRow[]): Promise<Set<KeptRow>> {
+    let left = [...rows];
+    for (;;) {
+      const works = new Map<string, EarlierWork>();
+      this.#keepPatience();
+      for (const { segmentId: id, receivedDate } of left) {
+        if (works.has(id)) continue;
+        const work = await earlierWork(this.#inserter, { id, receivedDate });
+        if (work === undefined) throw this.#unreachable();
+        works.set(id, work);
+        this.#keepPatience();
+      }
+      const stored = new Map([...works].map(([id, { events }]) => [id, new RangeSet(partsOf(events))]));
+      left = left.filter(
+        ({ segmentId, batchId, part }) =>
+          works.get(segmentId)?.losses.has(batchId) !== true && stored.get(segmentId)?.touches(part) !== true,
+      );
+      const restMs = this.#seenMs + this.#waits.recordMs - performance.now();
+      clearTimeout(this.#patience);
+      if (left.length === 0 || restMs <= 0) return new Set(left);
+      await sleep(Math.min(this.#waits.lookMs, restMs), this.#stop.signal);
+    }
   }
 
   #countRefused({ code, message }: Refusal, events: number): void {
@@ -295,13 +359,13 @@ class Replay {
 
   #keepPatience(): void {
     clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#stop.abort(), patienceMs);
+    this.#patience = setTimeout(() => this.#stop.abort(), this.#waits.patienceMs);
   }
 
   #unreachable(): SluiceError {
     return new SluiceError(
       'store_unavailable',
-      `the store at ${shownUrl(this.#place.url)} took nothing for ${Math.round(patienceMs / 1000)} s (${this.#problem || `timeout ${this.#limits.insertTimeoutMs} ms`}). ` +
+      `the store at ${shownUrl(this.#place.url)} took nothing for ${Math.round(this.#waits.patienceMs / 1000)} s (${this.#problem || `timeout ${this.#limits.insertTimeoutMs} ms`}). ` +
         'Nothing is lost; run the replay again, and it goes on where it stopped.',
     );
   }
@@ -315,16 +379,20 @@ class Replay {
       return `Nothing is there to replay.\n${told}See what is in quarantine:\n  npx sluice quarantine list${sameStore(flags)}\n`;
     }
     const stored = `${plural(this.#storedEvents, 'event')} stored, out of ${plural(rows, 'row')} of quarantine.\n`;
+    const abandoned =
+      this.#abandonedRows === 0
+        ? ''
+        : `${plural(this.#abandonedRows, 'row')} had no entry among the losses for ${Math.round(this.#waits.recordMs / 1000)} s, and counted as left behind by a collector that is gone.\n`;
     const next =
       this.isComplete && this.#storedEvents > 0 ? `See them:\n  npx sluice runs${sameStore(flags)}\n` : '';
-    return stored + told + next;
+    return stored + abandoned + told + next;
   }
 
   whatIsLeft(flags: QuarantineSelection): string {
     const lines: string[] = [];
     if (this.#unrecordedRows > 0) {
       lines.push(
-        `${plural(this.#unrecordedRows, 'row')} left alone: a collector is still at work on them. Start it if it is not running, then replay again.`,
+        `${plural(this.#unrecordedRows, 'row')} left alone: a collector has yet to enter them among the losses. Start it if it is not running, then replay again.`,
       );
     }
     if (this.#refused.size > 0) {

@@ -1,4 +1,5 @@
 /** `sluice sync`: delivers what jobs left in a spool directory, once each; one line a producer. */
+import { readdirSync } from 'node:fs';
 import { defaultSpoolDir, type SyncedProducer, type SyncResult, syncSpool } from '@sluice/sdk';
 import { exitCodes } from './exit-codes.js';
 import { CommandFailure } from './failure.js';
@@ -52,7 +53,7 @@ export async function sync(given: string | undefined, flags: SyncFlags): Promise
       throw new CommandFailure(`sluice: ${error.message}; change it with --endpoint`, exitCodes.usage);
     }
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && given === undefined)
+    if (code === 'ENOENT' && given === undefined && !process.env['SLUICE_SPOOL_DIR']?.trim())
       return say(
         flags,
         `There is no spool directory ${directory}: nothing to deliver.\nAnother one:\n  npx sluice sync DIR\n`,
@@ -71,23 +72,56 @@ export async function sync(given: string | undefined, flags: SyncFlags): Promise
 
 function report(directory: string, { producers, isComplete }: SyncResult, flags: SyncFlags): void {
   if (producers.length === 0) {
-    say(flags, `${directory} holds nothing to deliver.\n`);
+    const others = otherNames(directory);
+    say(
+      flags,
+      others.length === 0
+        ? `${directory} holds nothing to deliver.\n`
+        : `${directory} holds nothing to deliver, but ${others.join(', ')}. If that is not the directory that the jobs have as spoolDir:\n  npx sluice sync DIR\n`,
+    );
     return;
   }
   if (flags.json !== true) {
     process.stdout.write(renderTable(columns, producers.map(row)));
     for (const line of notes(producers)) process.stdout.write(`${line}\n`);
   }
-  if (isComplete) return;
+  const damaged = producers.filter(({ state }) => state === 'damaged').length;
+  if (isComplete) {
+    if (damaged === 0) return;
+    throw new CommandFailure(
+      `sluice: the spool of ${damaged} of ${producers.length} producers is damaged: what is sound was delivered, numbers that are known are rows in losses (spool_damaged), the files are kept in ${directory}\nLook:\n  npx sluice losses --reason spool_damaged`,
+    );
+  }
   const left = producers.filter(({ state }) => ['left', 'unreadable', 'other host'].includes(state));
   const hasOthers = left.some(({ state }) => state === 'other host');
-  const again = `npx sluice sync ${directory}${flags.endpoint === undefined ? '' : ` --endpoint ${flags.endpoint}`}`;
+  const isUnreachable = left.some(({ detail }) => /UNAVAILABLE|ECONNREFUSED/.test(detail));
+  const again = [
+    `npx sluice sync ${directory}`,
+    flags.endpoint !== undefined && `--endpoint ${flags.endpoint}`,
+    (flags.otherHosts === true || hasOthers) && '--other-hosts',
+    flags.timeout !== undefined && `--timeout ${flags.timeout}`,
+  ]
+    .filter(Boolean)
+    .join(' ');
   throw new CommandFailure(
     `sluice: not everything was delivered; ${left.length} of ${producers.length} producers are left in ${directory}\n` +
       (hasOthers
-        ? `If the processes on other hosts are gone:\n  ${again} --other-hosts`
-        : `Again:\n  ${again}`),
+        ? `If the processes on other hosts are gone:\n  ${again}`
+        : isUnreachable
+          ? `Start a collector (npx sluice up), or say where one is with --endpoint HOST:PORT. Then:\n  ${again}`
+          : `Again:\n  ${again}`),
   );
+}
+
+/** What lies there besides spools: a hint that it is another directory, or what was put aside. */
+function otherNames(directory: string): string[] {
+  const names = readdirSync(directory);
+  const damaged = names.filter((name) => /\.damaged(-\d+)?$/.test(name)).length;
+  const rest = names.length - damaged;
+  return [
+    ...(damaged > 0 ? [`${damaged} damaged spools that were put aside`] : []),
+    ...(rest > 0 ? [`${rest} files or folders that are no spools`] : []),
+  ];
 }
 
 function row(producer: SyncedProducer): string[] {

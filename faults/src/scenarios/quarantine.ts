@@ -124,8 +124,8 @@ async function checkQuarantine(
 /** Runs `sluice quarantine replay`; kills it after `killAfterMs`. Resolves to its exit code. */
 async function replay(storeUrl: string, killAfterMs: number): Promise<number | 'killed'> {
   const child = spawn(process.execPath, [sluice, 'quarantine', 'replay'], {
-    // stdout belongs to the result.
-    stdio: ['ignore', process.stderr, process.stderr],
+    // What it says to people, such as the next command, is about another store than theirs.
+    stdio: ['ignore', 'ignore', process.stderr],
     env: { ...process.env, SLUICE_STORE_URL: storeUrl },
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
