@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createLogger } from '@sluice/sdk';
@@ -116,7 +117,7 @@ test('sluice sync without a collector says what is left and what to type, and fa
   assert.match(stdout, /spool +spooled +0 +10 +0 +0 +left\n/);
   assert.match(
     stderr,
-    /not everything was delivered; 1 of 1 producers are left in \S+\nAgain:\n {2}npx sluice sync \S+ --endpoint 127\.0\.0\.1:9\n$/,
+    /not everything was delivered; 1 of 1 producers are left in \S+\nStart a collector \(npx sluice up\)[^\n]*Then:\n {2}npx sluice sync \S+ --endpoint 127\.0\.0\.1:9 --timeout 0\.3\n$/,
   );
   const json = await sluice('sync', spool, '--endpoint', `127.0.0.1:${collector.port}`, '--json');
   assert.equal(json.code, 0);
@@ -127,4 +128,19 @@ test('sluice sync without a collector says what is left and what to type, and fa
     { run: 'spooled', events: 10, delivered: 10, state: 'delivered' },
   );
   assert.equal((await sluice('sync', `${folder}/nothing`)).code, 6);
+});
+
+test('sluice sync fails when something of a spool is damaged, and says where to look', async () => {
+  await killed(10);
+  const folder = join(spool, readdirSync(spool)[0] as string);
+  const file = join(folder, readdirSync(folder)[0] as string);
+  const bytes = readFileSync(file);
+  bytes.writeUInt8((bytes.at(-20) as number) ^ 1, bytes.length - 20);
+  writeFileSync(file, bytes);
+  const { code, stderr } = await sluice('sync', spool, '--endpoint', `127.0.0.1:${collector.port}`);
+  assert.equal(code, 1);
+  assert.match(stderr, /the spool of 1 of 1 producers is damaged/);
+  const again = await sluice('sync', spool, '--endpoint', `127.0.0.1:${collector.port}`);
+  assert.equal(again.code, 0);
+  assert.match(again.stdout, /nothing to deliver, but 1 damaged spools that were put aside/);
 });

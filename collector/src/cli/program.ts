@@ -158,7 +158,9 @@ export function describeProgram(): Command {
 
   program
     .command('sync')
-    .description('deliver what jobs left in a spool directory: killed, offline, or without a collector')
+    .description(
+      'deliver what jobs left in a spool directory: killed, offline, or without a collector; fails if something is left or damaged (what a living job delivers itself does not count)',
+    )
     .addArgument(
       new Argument('[dir]', 'the spoolDir of the jobs (default: SLUICE_SPOOL_DIR, then ./sluice-spool)'),
     )

@@ -81,6 +81,10 @@ export const internalLimits = {
   requestOverheadBytes: 256,
   /** How long close() waits for the spool's disk, in addition to its deadline. */
   spoolCloseMs: 5_000,
+  /** Of that, what is kept for recording as lost what could not be written, and as much again for syncing. */
+  spoolCloseReserveMs: 500,
+  /** Meanwhile, a spool that cannot be written is tried again after this long. */
+  spoolCloseRetryMs: 100,
   /** A file of a spool beyond this size was not written by an SDK, and is not read. */
   spoolReadBytes: 256 * MiB,
   /** When another process's spool is looked for: so long after the start, and then so often. Jittered, so that

@@ -102,6 +102,8 @@ export class SpoolWriter {
   /** The process exits: nothing asynchronous goes on, whatever still seems to be under way. */
   #hasExited = false;
   #retry: Timer | undefined;
+  /** Set when there is no later for which a failed operation could wait. */
+  #isHurried = false;
   readonly #waiters = new Set<() => void>();
 
   constructor(parts: SpoolWriterParts) {
@@ -155,11 +157,19 @@ export class SpoolWriter {
     return { requests: requests.filter((request) => request.first >= first), through: last };
   }
 
+  /** From now on a disk that fails is tried again after a moment; one that waits for that already, at once. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#clearRetry();
+    this.#run();
+  }
+
   /** Resolves once everything up to a number is written or acknowledged (true), or there is no telling when it will
-   *  be: the disk fails, the limit is reached, the time is over (false). */
+   *  be: the disk fails (unless `hurry` was called), the limit is reached, the time is over (false). */
   settle(target: number, timeoutMs: number): Promise<boolean> {
     const isDone = (): boolean => (this.#queue[0]?.first ?? Number.POSITIVE_INFINITY) > target;
-    const isOver = (): boolean => isDone() || this.#retry !== undefined || this.#isFull || this.#isStopped;
+    const isWaiting = (): boolean => this.#retry !== undefined && !this.#isHurried;
+    const isOver = (): boolean => isDone() || isWaiting() || this.#isFull || this.#isStopped;
     if (isOver()) return Promise.resolve(isDone());
     return new Promise((resolve) => {
       const timer = this.#parts.clock.setTimer(() => end(), timeoutMs, true);
@@ -217,6 +227,7 @@ export class SpoolWriter {
     for (const request of requests) this.#queuedBytes += request.bytes.length;
     this.#isFull = false;
     this.#isBeyondLimit = true;
+    this.#clearRetry();
     this.#run();
   }
 
@@ -225,8 +236,7 @@ export class SpoolWriter {
   async release(timeoutMs: number): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    if (this.#retry !== undefined) this.#parts.clock.clearTimer(this.#retry);
-    this.#retry = undefined;
+    this.#clearRetry();
     this.#wake();
     if (this.#isRunning && !(await this.#hasEnded(timeoutMs))) return;
     const { files, directory, producerId } = this.#parts;
@@ -315,6 +325,8 @@ export class SpoolWriter {
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#isRunning = false;
+        // For what came, or was to be tried again at once, between the end of the work and this.
+        if (this.#queue.length > 0 && !this.#isFull) this.#run();
         this.#wake();
         if (!this.#isStopped && this.#retry === undefined) this.#events?.idle();
       });
@@ -365,7 +377,7 @@ export class SpoolWriter {
     this.#hasFolder = true;
     if (this.#isStopped) return;
     const segment = this.#newSegment();
-    const file = await files.create(segment.path);
+    const file = await this.#create(segment);
     if (this.#isStopped) {
       await files.close(file);
       return;
@@ -382,9 +394,34 @@ export class SpoolWriter {
     this.#hasFolder = true;
     // Its number is not that of one that is being created at this moment: that one took its own before.
     const segment = this.#newSegment();
-    const file = files.createSync(segment.path);
+    const file = this.#createSync(segment);
     this.#segments.push(segment);
     this.#current = { segment, file };
+  }
+
+  async #create(segment: Segment): Promise<number> {
+    try {
+      return await this.#parts.files.create(segment.path);
+    } catch (error) {
+      if (!isThere(error)) this.#giveBack(segment);
+      throw error;
+    }
+  }
+
+  #createSync(segment: Segment): number {
+    try {
+      return this.#parts.files.createSync(segment.path);
+    } catch (error) {
+      if (!isThere(error)) this.#giveBack(segment);
+      throw error;
+    }
+  }
+
+  /** There is no file of that number, so that the next one has it: the first file must be number 1, or nobody would
+   *  know that what is damaged in its front began with the first request. */
+  #giveBack({ number }: Segment): void {
+    // Unless an exit has taken the next one meanwhile.
+    if (this.#nextNumber === number + 1) this.#nextNumber = number;
   }
 
   #newSegment(): Segment {
@@ -463,6 +500,8 @@ export class SpoolWriter {
       const segment = this.#doomed[0]!;
       await ifThere(files.remove(segment.path));
       this.#doomed.shift();
+      // Its first write failed.
+      if (segment.size === 0) this.#giveBack(segment);
       this.bytes -= segment.size;
       this.#isFull = false;
     }
@@ -510,16 +549,29 @@ export class SpoolWriter {
 
   #fail(error: unknown): void {
     if (this.#isStopped) return;
-    this.#retry = this.#parts.clock.setTimer(() => {
-      this.#retry = undefined;
-      this.#run();
-    }, internalLimits.spoolRetryMs);
+    const { spoolRetryMs, spoolCloseRetryMs } = internalLimits;
+    this.#retry = this.#parts.clock.setTimer(
+      () => {
+        this.#retry = undefined;
+        this.#run();
+      },
+      this.#isHurried ? spoolCloseRetryMs : spoolRetryMs,
+    );
     this.#events?.failed(error);
+  }
+
+  #clearRetry(): void {
+    if (this.#retry !== undefined) this.#parts.clock.clearTimer(this.#retry);
+    this.#retry = undefined;
   }
 
   #wake(): void {
     for (const check of [...this.#waiters]) check();
   }
+}
+
+function isThere(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EEXIST';
 }
 
 async function ifThere(removal: Promise<void>): Promise<void> {

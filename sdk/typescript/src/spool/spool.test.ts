@@ -395,3 +395,113 @@ test('the file of a logger that lives is not taken, and is when it has closed', 
   await second.run(100_000);
   assert.deepEqual(arrived({ model }, first.id), steps(1, 10));
 });
+
+/** A job whose collector is away and whose disk failed when it was written to, so that its spool waits to try again. */
+async function waitingForDisk(fault: MemoryDisk['fault']): Promise<SpoolLogger> {
+  const disk = new MemoryDisk();
+  const job = spoolLogger({ disk, options: { requestBytes: 8 * kib }, faults: { breaksBefore: () => true } });
+  disk.fault = fault;
+  logSteps(job.logger, 1, 100);
+  await job.run(500);
+  assert.equal(job.logger.stats().spooledEvents, 0);
+  return job;
+}
+
+test('close() tries a disk that failed before at once', async () => {
+  const job = await waitingForDisk((operation) =>
+    operation === 'write' ? failure('ENOSPC', 'disk') : undefined,
+  );
+  job.disk.fault = undefined;
+  const startMs = job.clock.nowMs;
+  const closed = await job.within(job.logger.close({ timeoutMs: 100 }), 20_000);
+  assert.deepEqual(closed, { acknowledged: false, pending: 100, spooled: 100 });
+  assert.ok(job.clock.nowMs - startMs <= 500, `it took ${job.clock.nowMs - startMs} ms`);
+  assert.equal(job.logger.stats().dropped.closed, 0);
+  assert.equal(job.clock.timers, 0);
+  const model = new CollectorModel();
+  await next(job.disk, model);
+  assert.deepEqual(arrived({ model }, job.id), steps(1, 100));
+});
+
+test('close() tries a disk that fails again and again, for as long as it has time', async () => {
+  let endMs = Number.POSITIVE_INFINITY;
+  const job = await waitingForDisk((operation) =>
+    operation === 'makeFolder' && job.clock.nowMs < endMs ? failure('EACCES', 'disk') : undefined,
+  );
+  endMs = job.clock.nowMs + 3500;
+  const closed = await job.within(job.logger.close({ timeoutMs: 100 }), 20_000);
+  assert.deepEqual(closed, { acknowledged: false, pending: 100, spooled: 100 });
+  assert.ok(job.clock.nowMs - endMs <= 500, `it took ${job.clock.nowMs - endMs} ms more`);
+  const model = new CollectorModel();
+  await next(job.disk, model);
+  assert.deepEqual(arrived({ model }, job.id), steps(1, 100));
+});
+
+test('a disk with little room left at the close holds at least what is lost', async () => {
+  const job = await waitingForDisk((operation, _path, bytes) =>
+    operation === 'write' && bytes > 4 * kib ? failure('ENOSPC', 'disk') : undefined,
+  );
+  await job.within(job.logger.close({ timeoutMs: 100 }), 20_000);
+  const { dropped, spooledEvents, bufferedEvents } = job.logger.stats();
+  assert.deepEqual([dropped.closed, spooledEvents, bufferedEvents], [100, 0, 0]);
+  const model = new CollectorModel();
+  await next(job.disk, model);
+  assert.deepEqual(arrived({ model }, job.id), Array(100).fill('LOSS_REASON_CLOSED'));
+});
+
+test('a disk that fails until the end of close() leaves a diagnostic and counters', async () => {
+  let tries = 0;
+  const job = await waitingForDisk((operation) => {
+    if (operation !== 'write') return undefined;
+    tries++;
+    return failure('EIO', 'disk');
+  });
+  const startMs = job.clock.nowMs;
+  const closed = await job.within(job.logger.close({ timeoutMs: 100 }), 20_000);
+  assert.deepEqual(closed, { acknowledged: false, pending: 100, spooled: 0 });
+  assert.ok(job.clock.nowMs - startMs <= 5500, `it took ${job.clock.nowMs - startMs} ms`);
+  assert.ok(tries > 5 && tries < 100, `${tries} tries`);
+  const { dropped, bufferedEvents } = job.logger.stats();
+  assert.deepEqual([dropped.closed, bufferedEvents], [100, 0]);
+  assert.ok(job.diagnostics.some((line) => line.startsWith('undelivered: 100 events')));
+  assert.equal(job.clock.timers, 0);
+  job.disk.fault = undefined;
+  const model = new CollectorModel();
+  await next(job.disk, model);
+  assert.deepEqual(arrived({ model }, job.id), []);
+});
+
+for (const failing of ['create', 'write'] as const) {
+  test(`after a ${failing} that failed the first file is number 1, and damage in its front a loss from 1 on`, async () => {
+    const job = await waitingForDisk((operation) =>
+      operation === failing ? failure('ENOSPC', 'disk') : undefined,
+    );
+    await job.run(15_000);
+    job.disk.fault = undefined;
+    await job.run(15_000);
+    assert.equal(job.logger.stats().spooledEvents, 100);
+    const [[path, bytes], ...others] = [...job.disk.files] as [[string, Buffer]];
+    assert.match(path, /\/00000001\.spool$/);
+    assert.equal(others.length, 0);
+    // In the middle of the first request.
+    const damaged = Buffer.from(bytes);
+    damaged[4 * kib]! ^= 0x55;
+    job.disk.files.set(path, damaged);
+    job.disk.kill(() => 0);
+    const model = new CollectorModel();
+    await next(job.disk, model);
+    const fates = arrived({ model }, job.id);
+    const lost = fates.filter((fate) => fate === 'LOSS_REASON_SPOOL_DAMAGED').length;
+    assert.ok(lost > 0 && lost < 12, `${lost} lost`);
+    assert.deepEqual(fates, [...Array(lost).fill('LOSS_REASON_SPOOL_DAMAGED'), ...steps(lost + 1, 100)]);
+  });
+}
+
+test('a file that is there already is passed over by the next number', async () => {
+  const job = await waitingForDisk((operation, path) =>
+    operation === 'create' && path.endsWith('/00000001.spool') ? failure('EEXIST', path) : undefined,
+  );
+  await job.run(15_000);
+  assert.equal(job.logger.stats().spooledEvents, 100);
+  assert.match([...job.disk.files.keys()].join(), /\/00000002\.spool$/);
+});

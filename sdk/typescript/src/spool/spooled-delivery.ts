@@ -71,13 +71,16 @@ export class SpooledDelivery implements Deliverer {
   }
 
   /** After `stop`: brings everything that is not acknowledged to the disk, as far as it can be, and counts the rest
-   *  as lost, there too if possible. */
+   *  as lost, there too if possible. A disk that fails is tried again until the time is over. */
   async finish(): Promise<void> {
-    const remainingMs = this.#countdown(internalLimits.spoolCloseMs);
+    const { spoolCloseMs, spoolCloseReserveMs } = internalLimits;
+    const remainingMs = this.#countdown(spoolCloseMs);
     this.#buffer.freezeAll();
-    if (!(await this.#spool.settle(this.#buffer.logged, remainingMs()))) {
+    this.#spool.hurry();
+    // A disk that has no room for the events may have some for what says that they are lost.
+    if (!(await this.#spool.settle(this.#buffer.logged, remainingMs() - 2 * spoolCloseReserveMs))) {
       this.#spool.appendBeyondLimit(this.#buffer.loseRest(this.#spool.takeUnwritten()));
-      await this.#spool.settle(this.#buffer.logged, remainingMs());
+      await this.#spool.settle(this.#buffer.logged, Math.max(0, remainingMs() - spoolCloseReserveMs));
     }
     await this.#sync(remainingMs());
     this.#buffer.close();
