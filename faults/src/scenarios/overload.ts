@@ -28,6 +28,8 @@ const diskBytes = 2 * MiB;
 const calmEventsPerSecond = 2800;
 const bufferBytes = 0.25 * MiB;
 const overloadFactor = 3;
+/** A quarter of a second of the store's speed: what is on its way at the ends of the measurement is little. */
+const segmentEvents = 1000;
 const leastGoodput = 0.9;
 const mostMemoryMiB = 256;
 /** Until SDKs drop; not part of what is measured. */
@@ -38,14 +40,14 @@ export const scenario: Scenario = {
   name: 'overload',
   summary: 'three times what the store can take: goodput, bounded memory, and every drop in losses',
   unit: 'seconds of overload',
-  rounds: { short: 4, full: 600 },
+  rounds: { short: 6, full: 600 },
   async run(context) {
     const { rounds } = context;
     const rig = await Rig.start(context, {
       run: 'overload',
       withProxy: true,
       collector: {
-        wal: { segmentAgeMs: 200, segmentEvents: 4000, diskBytes, retryDelayMs: 200 },
+        wal: { segmentAgeMs: 200, segmentEvents, diskBytes, retryDelayMs: 200 },
       },
       producers: {
         isPlain: true,
@@ -94,7 +96,8 @@ export const scenario: Scenario = {
     const peak = storeEventsPerSecond();
     const offered = (after.logged - before.logged) / seconds;
     const { peakMiB } = memoryOf(collector.child.pid);
-    if (goodput < leastGoodput * peak) {
+    // A segment that was half on its way when the measurement began or ended is not to blame.
+    if (goodput + segmentEvents / seconds < leastGoodput * peak) {
       violations.push(
         `goodput was ${Math.round(goodput)} events/s, the peak ${Math.round(peak)}: at least ${leastGoodput * 100}% of it is promised`,
       );
