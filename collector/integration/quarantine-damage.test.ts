@@ -1,6 +1,9 @@
 /** A segment whose file is damaged: what it held and cannot give back is in SQL, once, and its file is kept. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { FaultPlan } from '@sluice/collector/fault-points.js';
 import { producerId } from '@sluice/collector/testing/wire.js';
@@ -177,4 +180,71 @@ test('a segment that is damaged in the middle of its bisection doubles nothing, 
     `${first.slice(0, 36)}.late-damage\t0\n`,
   );
   assert.deepEqual(readdirSync(`${folder}/wal/damaged`), [first]);
+});
+
+test('a segment that rots while its collector bisects it doubles nothing, and its file is reported once', async () => {
+  // Sound when it is refused as a whole; damaged when its parts are read.
+  let inserts = 0;
+  const proxy = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', async () => {
+      const { url = '' } = request;
+      if (url.includes('INSERT+INTO+events') && ++inserts === 6) {
+        const file = `${folder}/wal/${segments()[0]}`;
+        const bytes = readFileSync(file);
+        bytes.fill(0xee, 900, 940);
+        writeFileSync(file, bytes);
+      }
+      const answer = await fetch(`${store.url}${url}`, { method: 'POST', body: Buffer.concat(chunks) });
+      const code = answer.headers.get('x-clickhouse-exception-code');
+      response
+        .writeHead(answer.status, {
+          'x-clickhouse-summary': '{}',
+          ...(code !== null && { 'x-clickhouse-exception-code': code }),
+        })
+        .end(await answer.text());
+    });
+  }).listen(0, '127.0.0.1');
+  try {
+    await once(proxy, 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    collector = await startCollector({
+      ...testConfig(folder, `http://127.0.0.1:${port}`),
+      wal: { segmentEvents: 400, segmentAgeMs: 300 },
+    });
+    await store.sql('ALTER TABLE events ADD CONSTRAINT allowed CHECK step != 77');
+    const client = new RawClient(collector.port);
+    await client.log(
+      Array.from({ length: 8 }, (_, request) => ({
+        producer: { id: producerId(1), project: 'p', run_id: 'rots', rank: 1 },
+        first_sequence: String(request * 50 + 1),
+        events: Array.from({ length: 50 }, (_, index) => ({ step: String(request * 50 + index + 1) })),
+      })),
+    );
+    client.close();
+    const [first = ''] = segments();
+    await until(
+      () => number("SELECT count() FROM quarantine WHERE events = 0 AND endsWith(batch_id, '.late-damage')"),
+      (reports) => reports === 1,
+    );
+    await until(
+      async () => readdirSync(`${folder}/wal/damaged`),
+      (files) => files.join() === first,
+    );
+    // Each part holds what its name says.
+    assert.equal(
+      await number(
+        "SELECT countIf(sequence <= toUInt32(extract(batch_id, '\\\\.(\\\\d+)-')) OR sequence > toUInt32(extract(batch_id, '-(\\\\d+)$'))) FROM events",
+      ),
+      0,
+    );
+    const stored = await number('SELECT count() FROM events');
+    assert.ok(stored > 0 && stored < 399, `${stored} are stored`);
+    assert.equal(await number('SELECT count() - uniqExact(sequence) FROM events'), 0);
+  } finally {
+    await collector.kill();
+    proxy.closeAllConnections();
+    proxy.close();
+  }
 });

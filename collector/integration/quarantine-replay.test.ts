@@ -52,6 +52,22 @@ async function sluice(
   return { code: (await ended)[0] as number | null, out, err };
 }
 
+/** A replay with shorter waits than the command has. */
+async function replay(
+  url: string,
+  waits: object,
+): Promise<{ code: number | null; out: string; err: string }> {
+  const script = `import { quarantineReplay } from '@sluice/collector/cli/quarantine-replay.js';
+    await quarantineReplay({ store: '${url}' }, ${JSON.stringify({ patienceMs: 30_000, recordMs: 0, lookMs: 50, ...waits })});`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  });
+  const ended = once(child, 'exit');
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: (await ended)[0] as number | null, out, err };
+}
+
 const isBad = (sequence: number): boolean => sequence % 150 === 7;
 
 /** Starts a collector and sends 1,000 events of which seven are refused. */
@@ -190,7 +206,10 @@ for (const bisectionInserts of [2000, 4]) {
           if (isLast) victim?.kill('SIGKILL');
           const code = answer.headers.get('x-clickhouse-exception-code');
           response
-            .writeHead(answer.status, code === null ? {} : { 'x-clickhouse-exception-code': code })
+            .writeHead(answer.status, {
+              'x-clickhouse-summary': '{}',
+              ...(code !== null && { 'x-clickhouse-exception-code': code }),
+            })
             .end(body);
         }
       });
@@ -229,6 +248,69 @@ for (const bisectionInserts of [2000, 4]) {
     await assertAllStored();
   });
 }
+
+test('a row that is not in the ledger is left to its collector, however old; only one that stays so is taken', async () => {
+  await fill();
+  await dropConstraint();
+  // 7 and 157 waited for the store for an hour, and their collector is gone; that of 307 may come back.
+  const old = new Date(Date.now() - 3_600_000);
+  const hex = old.getTime().toString(16).padStart(12, '0');
+  const segmentId = `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000001`;
+  await store.sql(
+    `INSERT INTO quarantine SELECT * REPLACE (concat('${segmentId}', substring(batch_id, 37)) AS batch_id,
+       toDate('${old.toISOString().slice(0, 10)}') AS received_date) FROM quarantine WHERE first_sequence IN (7, 157)`,
+  );
+  await store.sql(
+    `ALTER TABLE quarantine DELETE WHERE first_sequence IN (7, 157) AND NOT startsWith(batch_id, '${segmentId}') SETTINGS mutations_sync = 1`,
+  );
+  await store.sql(
+    'ALTER TABLE losses DELETE WHERE first_sequence IN (7, 157, 307) SETTINGS mutations_sync = 1',
+  );
+  const run = replay(store.url, { recordMs: 4000 });
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await store.sql(
+    `INSERT INTO losses (project, run_id, producer_id, rank, received_date, batch_id, first_sequence, last_sequence, origin, reason, detail, time)
+     SELECT project, run_id, producer_id, 3, received_date, batch_id, first_sequence, last_sequence, 'store', 'quarantined', 'late', now64(9)
+     FROM quarantine WHERE first_sequence = 7`,
+  );
+  const { code, out, err } = await run;
+  assert.equal(code, 1);
+  assert.match(
+    out,
+    /^6 events stored, out of 7 rows of quarantine\.\n1 row had no entry among the losses for 4 s/,
+  );
+  assert.match(err, /1 row left alone: a collector has yet to enter them among the losses/);
+  assert.equal(await store.sql('SELECT count(), uniqExact(sequence) FROM events'), '999\t999\n');
+  assert.equal(await store.sql('SELECT first_sequence FROM quarantine'), '307\n');
+  assert.equal(await number('SELECT count() FROM losses'), 0);
+});
+
+test('a replay has patience for as long as the store takes inserts, however many one row needs', async () => {
+  await fill({ bisectionInserts: 4 });
+  proxy = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', async () => {
+      const { url = '' } = request;
+      if (url.includes('INSERT')) await new Promise((resolve) => setTimeout(resolve, 100));
+      const answer = await fetch(`${store.url}${url}`, { method: 'POST', body: Buffer.concat(chunks) });
+      const code = answer.headers.get('x-clickhouse-exception-code');
+      response
+        .writeHead(answer.status, {
+          'x-clickhouse-summary': '{}',
+          ...(code !== null && { 'x-clickhouse-exception-code': code }),
+        })
+        .end(await answer.text());
+    });
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  const { out, err } = await replay(`http://127.0.0.1:${port}`, { patienceMs: 1000 });
+  assert.match(err, /Still refused by ClickHouse/);
+  assert.doesNotMatch(err, /took nothing/);
+  assert.match(out, /^\d+ events stored/);
+  assert.equal(await number('SELECT count() FROM events'), 993);
+});
 
 test('two replays at the same time store everything once', async () => {
   await fill({ bisectionInserts: 40 });

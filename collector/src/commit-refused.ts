@@ -8,6 +8,7 @@
  * 2. Rows of `quarantine` are written once the bisection is over, in few inserts, and rows of `losses`
  *    behind them. Each carries the id of its part, so after a crash the tables tell what is left to do.
  * 3. Bytes of the segment are not held while anything is inserted, but for a slice of encoded parts.
+ * 4. Numbers of events mean the same at every read of the segment: one that has changed ends the try.
  */
 import { createHash } from 'node:crypto';
 import { insertRows } from './commit-rows.js';
@@ -46,13 +47,17 @@ export type RefusedOutcome =
 export type PartSource = Pick<SegmentSource, 'read'>;
 
 export interface RefusedBlock {
-  /** Which events of the segment were refused together. */
+  /** Which events of the segment were refused together: up to its last one. */
   readonly within: EventRange;
   /** What of them an earlier process has done. */
   readonly covered: RangeSet;
   readonly refusal: Refusal;
   /** A batch of quarantine and of the ledger whose rows are deleted afterwards. */
   readonly replaces?: string;
+}
+
+interface BlockInSource extends RefusedBlock {
+  readonly source: PartSource;
 }
 
 /** What is in the tables of a block. */
@@ -62,10 +67,37 @@ interface Done {
   readonly losses: ReadonlySet<string>;
 }
 
-/** Encoded events in one insert of `quarantine`, in bytes: as base64 and JSON they take a few times that. */
-const quarantineBytes = 4 * 1024 * 1024;
+/** One insert of `quarantine` or of `losses`, as JSON; a row that is larger goes alone. */
+const quarantineBytes = 6 * 1024 * 1024;
+const quarantineInsertRows = 10_000;
 /** How often the tables are asked what is missing before their word is doubted. */
 const mostRounds = 3;
+
+/**
+ * The file reads otherwise than before: numbers that stand in batch ids would mean other events. A system
+ * error, so that the segment is tried from the start, where it is seen what of it is stored.
+ */
+export class SegmentChanged extends Error {
+  readonly code = 'EIO';
+  readonly syscall = 'read';
+}
+
+/** The source of a segment that has so many events; its reads fail once it has not. */
+function unchanged(source: PartSource, events: number): PartSource {
+  return {
+    read: (sealed, work) =>
+      source.read(sealed, (segment, damage) => {
+        const found = segment.requests.reduce(
+          (sum, { eventCount, rejections }) => sum + eventCount - rejections.length,
+          0,
+        );
+        if (found === events) return work(segment, damage);
+        throw new SegmentChanged(
+          `segment ${sealed.id} had ${events} events and now has ${found}: ${damage?.problem ?? 'it is read in full'}`,
+        );
+      }),
+  };
+}
 
 export class RefusedSegments {
   readonly #source: PartSource;
@@ -98,7 +130,8 @@ export class RefusedSegments {
 
   async commit(sealed: SealedSegment, block: RefusedBlock): Promise<RefusedOutcome> {
     const { from, to } = block.within;
-    const blocks = new PartBlocks(this.#source, this.#encoder, sealed, to - from);
+    const source = unchanged(this.#source, to);
+    const blocks = new PartBlocks(source, this.#encoder, sealed, to - from);
     const outcome = await bisect({
       ...block,
       inserts: this.#allowance.inserts,
@@ -123,12 +156,12 @@ export class RefusedSegments {
         'too many events of a batch are refused to find each of them: ranges go to quarantine as they are',
       );
     }
-    return this.#keep(sealed, block, outcome.refused);
+    return this.#keep(sealed, { source, ...block }, outcome.refused);
   }
 
   async #keep(
     sealed: SealedSegment,
-    block: RefusedBlock,
+    block: BlockInSource,
     refused: readonly RefusedRange[],
   ): Promise<RefusedOutcome> {
     let pieces: QuarantinePiece[] = [];
@@ -146,8 +179,8 @@ export class RefusedSegments {
       if (left.length === 0 || round > mostRounds) {
         return this.#record(sealed, { block, pieces, done, refusal: refused[0]?.refusal });
       }
-      pieces = await this.#source.read(sealed, (segment) => quarantinePieces(segment, this.#index, left));
-      const outcome = await this.#quarantine(sealed, pieces);
+      pieces = await block.source.read(sealed, (segment) => quarantinePieces(segment, this.#index, left));
+      const outcome = await this.#quarantine(sealed, block.source, pieces);
       if (outcome !== undefined) return outcome;
     }
   }
@@ -174,10 +207,11 @@ export class RefusedSegments {
 
   async #quarantine(
     sealed: SealedSegment,
+    source: PartSource,
     pieces: readonly QuarantinePiece[],
   ): Promise<RefusedOutcome | undefined> {
     for (const chunk of chunksOf(pieces)) {
-      const rows = await this.#source.read(sealed, (segment) => quarantineRows(segment, this.#index, chunk));
+      const rows = await source.read(sealed, (segment) => quarantineRows(segment, this.#index, chunk));
       reach('quarantine.before');
       const outcome = await insertRows(this.#inserter, sealed, {
         table: 'quarantine',
@@ -197,7 +231,7 @@ export class RefusedSegments {
   async #record(
     sealed: SealedSegment,
     state: {
-      readonly block: RefusedBlock;
+      readonly block: BlockInSource;
       readonly pieces: readonly QuarantinePiece[];
       readonly done: Done;
       readonly refusal: Refusal | undefined;
@@ -211,24 +245,22 @@ export class RefusedSegments {
     // What `replay` has stored since is no loss any more.
     const unrecorded = [...quarantined]
       .filter(([batchId, range]) => !done.losses.has(batchId) && !done.stored.covers(range))
-      .map(([, range]) => range);
-    if (unrecorded.length > 0) {
-      const { rows, batches } = await this.#source.read(sealed, (segment) => {
-        const lost = quarantinePieces(segment, this.#index, unrecorded);
-        return { rows: quarantinedLossRows(segment, lost), batches: lost };
+      .map(([, range]) => range)
+      .sort((a, b) => a.from - b.from);
+    const lost =
+      unrecorded.length === 0
+        ? []
+        : await block.source.read(sealed, (segment) => quarantinePieces(segment, this.#index, unrecorded));
+    for (const chunk of chunksOf(lost)) {
+      const outcome = await insertRows(this.#inserter, sealed, {
+        table: 'losses',
+        batchId: (chunk[0] as QuarantinePiece).batchId,
+        token: tokenOf(chunk, 'losses'),
+        rows: await block.source.read(sealed, (segment) => quarantinedLossRows(segment, chunk)),
+        inDoubt: false,
       });
-      const [first] = batches;
-      if (first !== undefined) {
-        const outcome = await insertRows(this.#inserter, sealed, {
-          table: 'losses',
-          batchId: first.batchId,
-          token: tokenOf(batches, 'losses'),
-          rows,
-          inDoubt: false,
-        });
-        if (outcome.kind === 'stopped') return outcome;
-        if (outcome.kind === 'refused') return { kind: 'refused', table: 'losses', refusal: outcome };
-      }
+      if (outcome.kind === 'stopped') return outcome;
+      if (outcome.kind === 'refused') return { kind: 'refused', table: 'losses', refusal: outcome };
     }
     const away = new RangeSet([...quarantined.values(), ...partsOf(done.losses)]);
     const events = block.within.to - block.within.from;
@@ -240,7 +272,8 @@ function* chunksOf(pieces: readonly QuarantinePiece[]): Generator<QuarantinePiec
   let chunk: QuarantinePiece[] = [];
   let bytes = 0;
   for (const piece of pieces) {
-    if (chunk.length > 0 && bytes + piece.bytes > quarantineBytes) {
+    const isFull = chunk.length >= quarantineInsertRows || bytes + piece.bytes > quarantineBytes;
+    if (chunk.length > 0 && isFull) {
       yield chunk;
       chunk = [];
       bytes = 0;

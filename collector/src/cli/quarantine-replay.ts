@@ -174,6 +174,7 @@ class Replay {
   #storedEvents = 0;
   #unrecordedRows = 0;
   #abandonedRows = 0;
+  #hasToldOfWait = false;
   /** Events still refused, by code and first line of the reason. */
   readonly #refused = new Map<string, { code: number; reason: string; events: number }>();
 
@@ -345,6 +346,12 @@ class Replay {
       const restMs = this.#seenMs + this.#waits.recordMs - performance.now();
       clearTimeout(this.#patience);
       if (left.length === 0 || restMs <= 0) return new Set(left);
+      if (!this.#hasToldOfWait) {
+        this.#hasToldOfWait = true;
+        process.stderr.write(
+          `waiting up to ${Math.ceil(restMs / 1000)} s: a collector may be about to enter ${plural(left.length, 'row')} among the losses\n`,
+        );
+      }
       await sleep(Math.min(this.#waits.lookMs, restMs), this.#stop.signal);
     }
   }

@@ -125,10 +125,19 @@ export function jsonEachRow(rows: readonly LedgerRow[]): Buffer[] {
   const chunks: Buffer[] = [];
   for (let from = 0; from < rows.length; from += rowsPerChunk) {
     const lines = rows.slice(from, from + rowsPerChunk).map(({ values, nano }) => {
-      const json = JSON.stringify(values);
+      const json = wellFormed(JSON.stringify(values));
       return nano === undefined ? `${json}\n` : `${json.slice(0, -1)},"${nano.column}":${nano.value}}\n`;
     });
     chunks.push(Buffer.from(lines.join('')));
   }
   return chunks;
+}
+
+/**
+ * JSON without half characters, such as a cut leaves: ClickHouse refuses the whole insert for one. They
+ * stand in the text as escapes, and nothing else stands as such an escape.
+ */
+function wellFormed(json: string): string {
+  if (!json.includes('\\ud')) return json;
+  return json.replace(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) => (found === '\\\\' ? found : '\\ufffd'));
 }

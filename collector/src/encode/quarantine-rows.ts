@@ -6,9 +6,16 @@
  *    of `losses` tell the same range, and `first_sequence + index` is an event's number.
  * 2. Both rows carry the piece's own batch id, which names its events within the segment.
  */
-import type { Producer, Refusal, RefusedRange, RequestRecord, SegmentContents } from '../record.js';
+import type {
+  EventRange,
+  Producer,
+  Refusal,
+  RefusedRange,
+  RequestRecord,
+  SegmentContents,
+} from '../record.js';
 import { type LedgerRow, ledgerKey, nanoOf } from './ledger-rows.js';
-import { encodeQuarantinedRequest } from './quarantined-request.js';
+import { encodeProducer, encodeQuarantinedRequest } from './quarantined-request.js';
 import type { SegmentIndex } from './segment-index.js';
 import { type SegmentPart, segmentPart } from './segment-part.js';
 
@@ -18,33 +25,63 @@ export interface QuarantinePiece extends SegmentPart {
   readonly request: number;
   readonly firstSequence: number;
   readonly lastSequence: number;
-  /** Size of the events' encoding. */
+  /** What its row of `quarantine` takes as JSON, at most; its row of `losses` takes less. */
   readonly bytes: number;
   readonly refusal: Refusal;
 }
 
-/** Cuts refused ranges where a request ends or a number is missing. */
+/** Names of columns, numbers and punctuation of a row. */
+const frameBytes = 512;
+/** Tag and length in front of an event. */
+const eventFrameBytes = 6;
+
+/**
+ * Cuts refused ranges where a request ends or a number is missing.
+ * @param refused ascending, without overlap: the segment is walked once
+ */
 export function quarantinePieces(
   segment: SegmentContents,
   index: SegmentIndex,
   refused: readonly RefusedRange[],
 ): QuarantinePiece[] {
   const pieces: QuarantinePiece[] = [];
+  const base = scanAll(segment, index, refused);
+  const producerBytes = new Map<number, number>();
+  const producerBytesOf = (request: number): number => {
+    const { producerIndex } = segment.requests[request] as RequestRecord;
+    let bytes = producerBytes.get(producerIndex);
+    if (bytes === undefined) {
+      const producer = segment.producers[producerIndex] as Producer;
+      bytes =
+        jsonBytes(producer.project) +
+        jsonBytes(producer.runId) +
+        base64Bytes(encodeProducer(producer).length);
+      producerBytes.set(producerIndex, bytes);
+    }
+    return bytes;
+  };
   for (const range of refused) {
-    index.scan(segment, range);
-    let first = 0;
-    for (let event = 1; event <= index.count; event++) {
+    const refusalBytes = jsonBytes(range.refusal.message);
+    const end = Math.min(range.to - base, index.count);
+    let first = range.from - base;
+    for (let event = first + 1; event <= end; event++) {
       const goesOn =
-        event < index.count &&
+        event < end &&
         index.requests[event] === index.requests[first] &&
         index.sequences[event] === (index.sequences[event - 1] as number) + 1;
       if (goesOn) continue;
+      const request = index.requests[first] as number;
+      const eventBytes = (index.ends[event - 1] as number) - (index.starts[first] as number);
       pieces.push({
-        ...segmentPart(segment.id, { from: range.from + first, to: range.from + event }),
-        request: index.requests[first] as number,
+        ...segmentPart(segment.id, { from: base + first, to: base + event }),
+        request,
         firstSequence: index.sequences[first] as number,
         lastSequence: index.sequences[event - 1] as number,
-        bytes: (index.ends[event - 1] as number) - (index.starts[first] as number),
+        bytes:
+          frameBytes +
+          refusalBytes +
+          producerBytesOf(request) +
+          base64Bytes(eventBytes + eventFrameBytes * (event - first)),
         refusal: range.refusal,
       });
       first = event;
@@ -53,18 +90,37 @@ export function quarantinePieces(
   return pieces;
 }
 
-/** Rows of `quarantine`. */
+/** Scans from the first of ascending ranges to the last; returns the number of the first scanned event. */
+function scanAll(segment: SegmentContents, index: SegmentIndex, ranges: readonly EventRange[]): number {
+  const from = ranges[0]?.from ?? 0;
+  index.scan(segment, { from, to: ranges.at(-1)?.to ?? from });
+  return from;
+}
+
+function jsonBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text));
+}
+
+function base64Bytes(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4;
+}
+
+/**
+ * Rows of `quarantine`.
+ * @param pieces ascending: the segment is walked once
+ */
 export function quarantineRows(
   segment: SegmentContents,
   index: SegmentIndex,
   pieces: readonly QuarantinePiece[],
 ): LedgerRow[] {
+  const base = scanAll(segment, index, pieces);
   return pieces.map((piece) => {
-    index.scan(segment, piece);
     const request = segment.requests[piece.request] as RequestRecord;
-    const events = Array.from({ length: index.count }, (_, event) =>
-      segment.bytes.subarray(index.starts[event], index.ends[event]),
-    );
+    const events = Array.from({ length: piece.to - piece.from }, (_, event) => {
+      const at = piece.from - base + event;
+      return segment.bytes.subarray(index.starts[at], index.ends[at]);
+    });
     const { rank: _, ...key } = ledgerKey(segment, request);
     return {
       values: {
@@ -102,7 +158,7 @@ export function quarantinedLossRows(
         last_sequence: String(piece.lastSequence),
         origin: 'store',
         reason: 'quarantined',
-        detail: piece.refusal.message.slice(0, 1000),
+        detail: piece.refusal.message.slice(0, 1000).toWellFormed(),
       },
       nano: { column: 'time', value: nanoOf(request.receivedUnixMs) },
     };
