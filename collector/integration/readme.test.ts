@@ -87,9 +87,9 @@ test('the example of the SDK runs as it stands, and the questions below it have 
   );
   const questions = blocks('sh')
     .flatMap((block) => block.split('\n'))
-    .filter((line) => /^npx sluice (sql|runs)|^curl /.test(line))
+    .filter((line) => /^npx sluice (sql|runs|losses|quarantine list)|^curl /.test(line))
     .map((line) => line.replace('http://127.0.0.1:8123', storeUrl));
-  assert.ok(questions.length >= 4);
+  assert.ok(questions.length >= 5);
   const answers: string[] = [];
   for (const question of questions)
     answers.push((await run('bash', ['-c', question], { env, cwd: root })).stdout);
