@@ -13,7 +13,7 @@ export interface StoreAddress {
 }
 
 export type StoreAnswer =
-  | { readonly kind: 'ok'; readonly text: string; readonly writtenRows: number | undefined }
+  | { readonly kind: 'ok'; readonly text: string }
   /** ClickHouse answered with an exception. */
   | {
       readonly kind: 'exception';
@@ -118,13 +118,7 @@ function readAnswer(
       problem: `HTTP 200 without a header of ClickHouse's; is another server behind this URL? It says: ${text.trim().slice(0, 300)}`,
     };
   }
-  const summary = headers['x-clickhouse-summary'];
-  let writtenRows: number | undefined;
-  if (typeof summary === 'string') {
-    const written = /"written_rows":"(\d+)"/.exec(summary);
-    if (written !== null) writtenRows = Number(written[1]);
-  }
-  return { kind: 'ok', text, writtenRows };
+  return { kind: 'ok', text };
 }
 
 function describe(error: unknown): string {

@@ -2,8 +2,8 @@
  * Reads what an earlier process left behind, and finishes it.
  *
  * Invariants:
- * 1. Nothing of the last group counts before it is written again and synced: the process that wrote it
- *    may have died between its write and its fsync, or after an fsync that failed. After that the page
+ * 1. Nothing of the youngest file counts before all of it is written again and synced: the process that
+ *    wrote it may have died between its write and its fsync, or after an fsync that failed. After that the page
  *    cache shows bytes that are not on the disk, and says of them that they are.
  * 2. A torn tail was never acknowledged: it is cut off, and its segment sealed, before a younger one is
  *    opened. So every segment but the open one ends with its seal, and one that does not is damaged.

@@ -48,8 +48,6 @@ export interface SegmentReading {
   readonly eventCount: number;
   /** Bytes in front of sound frames that do not pass: damage, never a torn tail. */
   readonly brokenBytes: number;
-  /** Where the last group starts, 0 if there is none. What lies before it was synced before it was written. */
-  readonly lastGroup: number;
   /** End of the last sound frame. */
   readonly soundBytes: number;
   /** Bytes behind it: a torn tail or, in a segment that is not the youngest, damage. */
@@ -89,7 +87,6 @@ export function readSegment(bytes: Buffer, segmentId: string): SegmentReading {
     requests: found.requests,
     eventCount: found.eventCount,
     brokenBytes,
-    lastGroup: found.lastGroup,
     soundBytes: offset,
     unreadBytes: bytes.length - offset,
   };
@@ -108,7 +105,6 @@ class Findings {
   readonly producers: SegmentProducer[] = [];
   readonly requests: RequestRecord[] = [];
   eventCount = 0;
-  lastGroup = 0;
   readonly #bytes: Buffer;
   readonly #segmentId: string;
   /** From the index in the file to the place in `producers`; they differ only behind damage. */
@@ -144,9 +140,7 @@ class Findings {
       case frameType.request:
         return this.#takeRequest(start, end);
       case frameType.group:
-        if (!isGroupAt(bytes, { type, start, end }, offset)) return false;
-        this.lastGroup = offset;
-        return true;
+        return isGroupAt(bytes, { type, start, end }, offset);
       case frameType.seal:
         this.sealed = end - start === 8;
         return this.sealed;

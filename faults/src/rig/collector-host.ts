@@ -61,6 +61,17 @@ export class CollectorHost extends Host<CollectorCalls> {
     return filesOf(join(this.dataDir, 'wal', 'damaged'));
   }
 
+  /** As `start`, for one that is armed: it may reach its point before it is up. */
+  async startOrDie(): Promise<'up' | 'died'> {
+    try {
+      await this.start();
+      return 'up';
+    } catch (error) {
+      if (!this.isAlive) return 'died';
+      throw error;
+    }
+  }
+
   /** The last lines of its log that name something. */
   logOf(word: string): string[] {
     const lines = readFileSync(this.#logFile, 'utf8').split('\n');

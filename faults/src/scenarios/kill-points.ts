@@ -54,7 +54,7 @@ export const scenario: Scenario = {
       await keepUp(rig);
       await collector.kill();
       collector.killAt = { point, hit };
-      const started = await startOrDie(rig);
+      const started = await collector.startOrDie();
       const died = started === 'died' || (await becomes(() => !collector.isAlive, reachTimeoutMs));
       if (!died) {
         rig.violations.push(`${point} was not reached ${hit} times within ${reachTimeoutMs} ms`);
@@ -74,15 +74,4 @@ async function keepUp({ collector }: Rig): Promise<void> {
   collector.killAt = undefined;
   if (!collector.isAlive) await collector.start();
   await becomes(() => collector.segments <= 2, drainTimeoutMs);
-}
-
-/** A point may be reached before the collector is up. */
-async function startOrDie({ collector }: Rig): Promise<'up' | 'died'> {
-  try {
-    await collector.start();
-    return 'up';
-  } catch (error) {
-    if (!collector.isAlive) return 'died';
-    throw error;
-  }
 }

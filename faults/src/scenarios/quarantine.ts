@@ -49,7 +49,7 @@ export const scenario: Scenario = {
       await collector.kill();
       const hit = point.startsWith('quarantine.') ? random.whole(1, 2) : random.whole(1, 30);
       collector.killAt = point === 'anywhere' ? undefined : { point, hit };
-      const started = await startOrDie(rig);
+      const started = await collector.startOrDie();
       if (point === 'anywhere') await pause(random.whole(100, 2500));
       else if (started === 'up' && !(await becomes(() => !collector.isAlive, reachTimeoutMs)))
         violations.push(`${point} was not reached ${hit} times within ${reachTimeoutMs} ms`);
@@ -132,15 +132,4 @@ async function replay(storeUrl: string, killAfterMs: number): Promise<number | '
   const [code] = (await once(child, 'exit')) as [number | null];
   clearTimeout(timer);
   return code ?? 'killed';
-}
-
-/** A point may be reached before the collector is up. */
-async function startOrDie({ collector }: Rig): Promise<'up' | 'died'> {
-  try {
-    await collector.start();
-    return 'up';
-  } catch (error) {
-    if (!collector.isAlive) return 'died';
-    throw error;
-  }
 }
