@@ -14,6 +14,8 @@ export interface EventBlock {
   'metric'?: (number | string)[];
   'attribute_name'?: (string)[];
   'attribute'?: (Buffer | Uint8Array | string);
+  'trace_id'?: (Buffer | Uint8Array | string);
+  'span_id'?: (Buffer | Uint8Array | string);
 }
 
 export interface EventBlock__Output {
@@ -28,4 +30,6 @@ export interface EventBlock__Output {
   'metric'?: (number)[];
   'attribute_name'?: (string)[];
   'attribute'?: (Buffer);
+  'trace_id'?: (Buffer);
+  'span_id'?: (Buffer);
 }

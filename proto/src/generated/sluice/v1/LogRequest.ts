@@ -12,6 +12,7 @@ export interface LogRequest {
   'events'?: (_sluice_v1_Event)[];
   'blocks'?: (_sluice_v1_EventBlock)[];
   'losses'?: (_sluice_v1_Loss)[];
+  'flush'?: (boolean);
 }
 
 export interface LogRequest__Output {
@@ -20,4 +21,5 @@ export interface LogRequest__Output {
   'events'?: (_sluice_v1_Event__Output)[];
   'blocks'?: (_sluice_v1_EventBlock__Output)[];
   'losses'?: (_sluice_v1_Loss__Output)[];
+  'flush'?: (boolean);
 }
