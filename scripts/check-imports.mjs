@@ -7,7 +7,17 @@ import { root } from './root.mjs';
 const source = join(root, 'collector', 'src');
 
 /** Shared by every stage: words, limits, bytes. They import nothing but each other. */
-const base = ['errors', 'fault-points', 'limits', 'losses', 'protobuf', 'record', 'utf8', 'uuid7'];
+const base = [
+  'errors',
+  'event-block',
+  'fault-points',
+  'limits',
+  'losses',
+  'protobuf',
+  'record',
+  'utf8',
+  'uuid7',
+];
 
 /** What each folder may import besides itself and the base. */
 const allowed = {

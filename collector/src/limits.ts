@@ -23,6 +23,8 @@ export const messageLimits = {
   keyBytes: 256,
   keysPerEvent: 1024,
   eventsPerRequest: 1_000_000,
+  /** An SDK sends a block a shape; each is an object at the door. */
+  blocksPerRequest: 10_000,
   lossesPerRequest: 10_000,
   /** Events of one request that may break a limit one by one; above it the whole request is refused. */
   rejectionsPerRequest: 10_000,

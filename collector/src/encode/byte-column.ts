@@ -42,6 +42,27 @@ export class ByteColumn {
     this.length = at;
   }
 
+  /** Appends bytes as they are. */
+  append(source: Buffer, start: number, end: number): void {
+    this.reserve(end - start);
+    this.length += source.copy(this.bytes, this.length, start, end);
+  }
+
+  /** The last `size` bytes again, until they are there `times` times. */
+  repeat(size: number, times: number): void {
+    const start = this.length - size;
+    this.reserve(size * (times - 1));
+    if (size > 0)
+      this.bytes.fill(this.bytes.subarray(start, start + size), this.length, start + size * times);
+    this.length = start + size * times;
+  }
+
+  appendEmptyStrings(count: number): void {
+    this.reserve(count);
+    this.bytes.fill(0, this.length, this.length + count);
+    this.length += count;
+  }
+
   appendEmptyString(): void {
     this.reserve(1);
     this.bytes[this.length++] = 0;

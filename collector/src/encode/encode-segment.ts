@@ -8,12 +8,14 @@
  * 3. Rejected events are left out; every other event is one row.
  */
 import { endianness } from 'node:os';
+import type { BlockView } from '../event-block.js';
 import type { Producer, RequestRecord, SegmentContents } from '../record.js';
 import { uuidTimeMs } from '../uuid7.js';
 import { Dictionary } from './dictionary.js';
 import { EventColumns } from './event-columns.js';
+import { IndexColumn } from './index-column.js';
 import { NativeBlock } from './native-block.js';
-import { SegmentIndex } from './segment-index.js';
+import { rowEvent, SegmentIndex } from './segment-index.js';
 import type { SegmentPart } from './segment-part.js';
 
 export interface EncodedBlock {
@@ -59,7 +61,6 @@ export class SegmentEncoder {
   constructor(index = new SegmentIndex(), expectedEvents = 0) {
     this.#index = index;
     this.#columns.reset(expectedEvents);
-    this.#constants.allocate(expectedEvents);
     if (endianness() !== 'LE') {
       throw new Error('Sluice needs a little-endian host: the Native format is written from typed arrays');
     }
@@ -72,28 +73,30 @@ export class SegmentEncoder {
     index.build(segment, part);
     columns.reset(index.count);
     columns.open(segment.bytes);
-    const received = new Map<number, { low: number; high: number }>();
+    this.#constants.reset(segment, index.count, part?.batchId ?? segment.id);
     let time = { low: 0, high: 0 };
     let timeOf = -1;
-    for (let row = 0; row < index.count; row++) {
-      const event = index.order[row] as number;
-      const request = index.requests[event] as number;
-      if (request !== timeOf) {
-        timeOf = request;
-        time =
-          received.get(request) ?? nanoHalves((segment.requests[request] as RequestRecord).receivedUnixMs);
-        received.set(request, time);
+    for (let leaving = 0; leaving < index.leaving; leaving++) {
+      const entry = index.order[leaving] as number;
+      const request = index.requests[entry] as number;
+      const record = segment.requests[request] as RequestRecord;
+      if (record.receivedUnixMs !== timeOf) {
+        timeOf = record.receivedUnixMs;
+        time = nanoHalves(timeOf);
       }
-      columns.add(
-        index.starts[event] as number,
-        index.ends[event] as number,
-        request,
-        index.sequences[event] as number,
-        time.low,
-        time.high,
-      );
+      const start = index.starts[entry] as number;
+      const end = index.ends[entry] as number;
+      const block = index.blocks[entry] as number;
+      if (block === rowEvent) {
+        columns.add(start, end, index.sequences[entry] as number, time.low, time.high);
+        this.#constants.add(record.producerIndex, 1);
+      } else {
+        const view = index.views[block] as BlockView;
+        columns.addBlock(view, start, end, record.firstSequence, time.low, time.high);
+        this.#constants.add(record.producerIndex, end - start);
+      }
     }
-    this.#constants.fill(segment, columns.request, columns.rows, part?.batchId ?? segment.id);
+    this.#constants.end();
     const block = new NativeBlock(eventsColumns.length, columns.rows);
     for (const [name, type] of eventsColumns) {
       block.column(name, type);
@@ -114,12 +117,12 @@ export class SegmentEncoder {
       case 'batch_id': {
         const { dictionary, indexes } = constants.texts[name];
         block.lowCardinalityPrefix();
-        block.lowCardinality(dictionary, indexes, rows);
+        block.lowCardinality(dictionary, indexes);
         return;
       }
       case 'name':
         block.lowCardinalityPrefix();
-        block.lowCardinality(columns.names, columns.nameIndexes, rows);
+        block.lowCardinality(columns.names, columns.nameIndexes);
         return;
       case 'rank':
         block.values(constants.rank, rows);
@@ -141,7 +144,7 @@ export class SegmentEncoder {
         const { keys, values } = columns.metrics;
         block.lowCardinalityPrefix();
         block.values(keys.offsets, rows * 2);
-        block.lowCardinality(keys.dictionary, keys.indexes, keys.count);
+        block.lowCardinality(keys.dictionary, keys.indexes);
         block.values(values, keys.count);
         return;
       }
@@ -149,7 +152,7 @@ export class SegmentEncoder {
         const { keys, values } = columns.attributes;
         block.lowCardinalityPrefix();
         block.values(keys.offsets, rows * 2);
-        block.lowCardinality(keys.dictionary, keys.indexes, keys.count);
+        block.lowCardinality(keys.dictionary, keys.indexes);
         block.push(values.view());
         return;
       }
@@ -163,7 +166,7 @@ export class SegmentEncoder {
         block.push(columns.spanIds.view());
         return;
       case 'producer_id':
-        block.values(constants.producerId, rows * 4);
+        block.values(constants.producerId, rows * 16);
         return;
       case 'sequence':
         block.values(columns.sequence, rows * 2);
@@ -182,72 +185,88 @@ type TextName = (typeof textNames)[number];
 
 interface TextColumn {
   readonly dictionary: Dictionary;
-  indexes: Uint32Array;
+  readonly indexes: IndexColumn;
 }
 
 /** Columns whose values are those of the producer, or of the batch: filled run by run. */
 class ConstantColumns {
   readonly texts = Object.fromEntries(
-    textNames.map((name) => [name, { dictionary: new Dictionary(), indexes: new Uint32Array(0) }]),
-  ) as Record<TextName, TextColumn>;
+    textNames.map((name) => [name, { dictionary: new Dictionary(), indexes: new IndexColumn() }]),
+  ) as unknown as Record<TextName, TextColumn>;
   rank = new Uint32Array(0);
   attempt = new Uint16Array(0);
-  producerId = new Uint32Array(0);
+  producerId = Buffer.alloc(0);
   receivedDate = new Uint16Array(0);
+  readonly #ids = new Map<number, Record<TextName, number>>();
+  #segment: SegmentContents | undefined;
+  #batch = 0;
+  /** The open run: rows of one producer that are not filled yet. */
+  #producerIndex = -1;
+  #from = 0;
+  #to = 0;
 
-  fill(segment: SegmentContents, requestOfRow: Uint32Array, rows: number, batchId: string): void {
-    if (rows > this.rank.length) this.allocate(rows);
-    for (const name of textNames) this.texts[name].dictionary.clear();
+  reset(segment: SegmentContents, rows: number, batchId: string): void {
+    if (rows > this.rank.length) {
+      this.rank = new Uint32Array(rows);
+      this.attempt = new Uint16Array(rows);
+      this.producerId = Buffer.allocUnsafeSlow(rows * 16);
+      this.receivedDate = new Uint16Array(rows);
+    }
+    this.#segment = segment;
+    this.#ids.clear();
+    for (const name of textNames) {
+      this.texts[name].dictionary.clear();
+      this.texts[name].indexes.clear();
+    }
     this.receivedDate.fill(Math.floor(uuidTimeMs(segment.id) / 86_400_000), 0, rows);
-    const batch = this.texts.batch_id.dictionary.idOfText(batchId);
-    const ids = new Map<number, Record<TextName, number>>();
-    let from = 0;
-    while (from < rows) {
-      const producerIndex = producerOf(segment.requests, requestOfRow[from] as number);
-      let to = from + 1;
-      while (to < rows && producerOf(segment.requests, requestOfRow[to] as number) === producerIndex) to++;
-      const producer = segment.producers[producerIndex] as Producer;
-      let id = ids.get(producerIndex);
-      if (id === undefined) {
-        id = {
-          project: this.texts.project.dictionary.idOfText(producer.project),
-          run_id: this.texts.run_id.dictionary.idOfText(producer.runId),
-          job: this.texts.job.dictionary.idOfText(producer.job),
-          host: this.texts.host.dictionary.idOfText(producer.host),
-          batch_id: batch,
-        };
-        ids.set(producerIndex, id);
-      }
-      for (const name of textNames) this.texts[name].indexes.fill(id[name], from, to);
-      this.rank.fill(producer.rank, from, to);
-      this.attempt.fill(producer.attempt, from, to);
-      this.#fillProducerId(producer.id, from, to);
-      from = to;
-    }
+    this.#batch = this.texts.batch_id.dictionary.idOfText(batchId);
+    this.#producerIndex = -1;
+    this.#from = 0;
+    this.#to = 0;
   }
 
-  /** A UUID is two UInt64, the first half of its text first: each half's bytes are reversed. */
-  #fillProducerId(id: Buffer, from: number, to: number): void {
-    const words = [id.readUInt32BE(4), id.readUInt32BE(0), id.readUInt32BE(12), id.readUInt32BE(8)] as const;
-    for (let at = from * 4; at < to * 4; at += 4) {
-      this.producerId[at] = words[0];
-      this.producerId[at + 1] = words[1];
-      this.producerId[at + 2] = words[2];
-      this.producerId[at + 3] = words[3];
+  /** The next `rows` rows are those of a producer. */
+  add(producerIndex: number, rows: number): void {
+    if (producerIndex !== this.#producerIndex) {
+      this.end();
+      this.#producerIndex = producerIndex;
     }
+    this.#to += rows;
   }
 
-  allocate(rows: number): void {
-    for (const name of textNames) this.texts[name].indexes = new Uint32Array(rows);
-    this.rank = new Uint32Array(rows);
-    this.attempt = new Uint16Array(rows);
-    this.producerId = new Uint32Array(rows * 4);
-    this.receivedDate = new Uint16Array(rows);
+  /** Fills what `add` has told of. */
+  end(): void {
+    const from = this.#from;
+    const to = this.#to;
+    if (from === to) return;
+    this.#from = to;
+    const producer = (this.#segment as SegmentContents).producers[this.#producerIndex] as Producer;
+    const id = this.#idsOf(producer);
+    for (const name of textNames) this.texts[name].indexes.pushTimes(id[name], to - from);
+    this.rank.fill(producer.rank, from, to);
+    this.attempt.fill(producer.attempt, from, to);
+    this.producerId.fill(uuidColumnBytes(producer.id), from * 16, to * 16);
+  }
+
+  #idsOf(producer: Producer): Record<TextName, number> {
+    let id = this.#ids.get(this.#producerIndex);
+    if (id === undefined) {
+      id = {
+        project: this.texts.project.dictionary.idOfText(producer.project),
+        run_id: this.texts.run_id.dictionary.idOfText(producer.runId),
+        job: this.texts.job.dictionary.idOfText(producer.job),
+        host: this.texts.host.dictionary.idOfText(producer.host),
+        batch_id: this.#batch,
+      };
+      this.#ids.set(this.#producerIndex, id);
+    }
+    return id;
   }
 }
 
-function producerOf(requests: readonly RequestRecord[], request: number): number {
-  return (requests[request] as RequestRecord).producerIndex;
+/** A UUID is two UInt64, the first half of its text first: each half's bytes are reversed. */
+function uuidColumnBytes(id: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(id.subarray(0, 8)).reverse(), Buffer.from(id.subarray(8, 16)).reverse()]);
 }
 
 function nanoHalves(unixMs: number): { low: number; high: number } {

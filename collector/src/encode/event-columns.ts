@@ -1,14 +1,16 @@
 /**
  * Second pass over a segment: each event's fields into the columns of the table `events`, in the
- * order in which the rows leave. The arrays are kept from segment to segment; nothing is allocated
- * for an event.
+ * order in which the rows leave. Rows of a block are copied array by array. The arrays are kept from
+ * segment to segment; nothing is allocated for an event.
  *
  * The door (validate/) has checked the bytes; fields are read by the same rules as there.
  */
+import { absent, type BlockView, spanIdBytes, traceIdBytes } from '../event-block.js';
 import { Cursor } from '../protobuf.js';
 import { ByteColumn } from './byte-column.js';
 import { defaultName } from './default-name.js';
 import { Dictionary } from './dictionary.js';
+import { IndexColumn } from './index-column.js';
 import { type MapColumn, MetricColumn, TextMapColumn } from './map-columns.js';
 
 export class EventColumns {
@@ -19,9 +21,7 @@ export class EventColumns {
   stepIsNull = new Uint8Array(0);
   sequence = new Uint32Array(0);
   severity = new Uint8Array(0);
-  nameIndexes = new Uint32Array(0);
-  /** Which request a row came from. */
-  request = new Uint32Array(0);
+  readonly nameIndexes = new IndexColumn();
   readonly names = new Dictionary();
   readonly bodies = new ByteColumn(1 << 16);
   readonly traceIds = new ByteColumn(1 << 16);
@@ -30,10 +30,15 @@ export class EventColumns {
   readonly attributes = new TextMapColumn();
   readonly #cursor = new Cursor();
   #nameId = 0;
+  /** The memory of `time` and `step`, to copy their rows as bytes. */
+  #timeBytes = new Uint8Array(0);
+  #stepBytes = new Uint8Array(0);
 
   reset(rows: number): void {
     this.rows = 0;
     this.names.clear();
+    this.nameIndexes.clear();
+    this.nameIndexes.reserve(rows);
     this.#nameId = 0;
     for (const column of [this.bodies, this.traceIds, this.spanIds]) column.clear();
     this.metrics.reset(rows);
@@ -44,8 +49,8 @@ export class EventColumns {
     this.stepIsNull = new Uint8Array(rows);
     this.sequence = new Uint32Array(rows * 2);
     this.severity = new Uint8Array(rows);
-    this.nameIndexes = new Uint32Array(rows);
-    this.request = new Uint32Array(rows);
+    this.#timeBytes = new Uint8Array(this.time.buffer);
+    this.#stepBytes = new Uint8Array(this.step.buffer);
   }
 
   /** Starts reading a segment; `add` takes bounds within it. */
@@ -57,14 +62,7 @@ export class EventColumns {
   }
 
   /** Adds the event between `start` and `end` as the next row. */
-  add(
-    start: number,
-    end: number,
-    request: number,
-    sequence: number,
-    receivedLow: number,
-    receivedHigh: number,
-  ): void {
+  add(start: number, end: number, sequence: number, receivedLow: number, receivedHigh: number): void {
     const cursor = this.#cursor;
     const { buffer } = cursor;
     const row = this.rows++;
@@ -149,8 +147,7 @@ export class EventColumns {
     this.sequence[pair] = sequence;
     this.sequence[pair + 1] = sequence / 4294967296;
     this.severity[row] = severity === 0 ? 9 : severity;
-    this.request[row] = request;
-    this.#addName(row, buffer, nameStart, nameEnd);
+    this.#addName(buffer, nameStart, nameEnd, 1);
     if (bodyStart === bodyEnd) this.bodies.appendEmptyString();
     else this.bodies.appendString(buffer, bodyStart, bodyEnd);
     if (traceStart === traceEnd) this.traceIds.appendEmptyString();
@@ -159,13 +156,89 @@ export class EventColumns {
     else this.spanIds.appendString(buffer, spanStart, spanEnd);
   }
 
-  #addName(row: number, buffer: Buffer, start: number, end: number): void {
+  /**
+   * Adds the rows from..to of a block.
+   * @param firstSequence what its offsets are added to
+   */
+  addBlock(
+    block: BlockView,
+    from: number,
+    to: number,
+    firstSequence: number,
+    receivedLow: number,
+    receivedHigh: number,
+  ): void {
+    const { bytes } = block;
+    const row = this.rows;
+    const rows = to - from;
+    this.rows += rows;
+    this.#addName(bytes, block.nameStart, block.nameEnd, rows);
+    this.#timeBytes.set(bytes.subarray(block.timePosition(from), block.timePosition(to)), row * 8);
+    this.#replaceZeroTimes(row, receivedLow, receivedHigh);
+    if (block.steps === absent) {
+      this.step.fill(0, row * 2, this.rows * 2);
+      this.stepIsNull.fill(1, row, this.rows);
+    } else {
+      this.#stepBytes.set(bytes.subarray(block.stepPosition(from), block.stepPosition(to)), row * 8);
+      this.stepIsNull.fill(0, row, this.rows);
+    }
+    this.#addSequences(block, from, to, firstSequence, row);
+    if (block.severityBytes > 1) {
+      for (let at = 0; at < rows; at++) this.severity[row + at] = block.severityAt(from + at);
+    } else {
+      this.severity.fill(block.severityAt(from), row, this.rows);
+    }
+    if (block.hasBodies) this.bodies.append(bytes, block.bodyPosition(from), block.bodyPosition(to));
+    else this.bodies.appendEmptyStrings(rows);
+    this.metrics.addRows(block, from, to, row);
+    this.attributes.addRows(block, from, to, row);
+    addIds(this.traceIds, bytes, block.traceIds, traceIdBytes, from, to);
+    addIds(this.spanIds, bytes, block.spanIds, spanIdBytes, from, to);
+  }
+
+  #replaceZeroTimes(row: number, receivedLow: number, receivedHigh: number): void {
+    const { time } = this;
+    for (let pair = row * 2; pair < this.rows * 2; pair += 2) {
+      if (time[pair] !== 0 || time[pair + 1] !== 0) continue;
+      time[pair] = receivedLow;
+      time[pair + 1] = receivedHigh;
+    }
+  }
+
+  #addSequences(block: BlockView, from: number, to: number, firstSequence: number, row: number): void {
+    const { sequence } = this;
+    const { view, offsets } = block;
+    let pair = row * 2;
+    for (let at = from; at < to; at++, pair += 2) {
+      const number = firstSequence + view.getUint32(offsets + at * 4, true);
+      sequence[pair] = number;
+      sequence[pair + 1] = number / 4294967296;
+    }
+  }
+
+  #addName(buffer: Buffer, start: number, end: number, rows: number): void {
     if (start === end) this.#nameId = this.names.idOf(defaultName, 0, defaultName.length);
     else if (this.names.count === 0 || !this.names.equals(this.#nameId, buffer, start, end)) {
       this.#nameId = this.names.idOf(buffer, start, end);
     }
-    this.nameIndexes[row] = this.#nameId;
+    if (rows === 1) this.nameIndexes.push(this.#nameId);
+    else this.nameIndexes.pushTimes(this.#nameId, rows);
   }
+}
+
+function addIds(
+  column: ByteColumn,
+  bytes: Buffer,
+  ids: number,
+  size: number,
+  from: number,
+  to: number,
+): void {
+  if (ids === absent) {
+    column.appendEmptyStrings(to - from);
+    return;
+  }
+  for (let row = from; row < to; row++) column.appendString(bytes, ids + row * size, ids + (row + 1) * size);
 }
 
 /** Reads one map entry and adds it: field 1 is the key, field 2 the value. */

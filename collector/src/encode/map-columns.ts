@@ -2,10 +2,13 @@
  * The columns `metrics Map(LowCardinality(String), Float64)` and `attributes
  * Map(LowCardinality(String), String)`: offsets by row, keys as numbers of a dictionary, values.
  *
- * A key that comes twice in one event keeps its last value, as Protobuf's maps do.
+ * A key that comes twice in one row event keeps its last value, as Protobuf's maps do. Rows of a block
+ * share their keys, which the door has found to differ.
  */
+import type { BlockView } from '../event-block.js';
 import { ByteColumn } from './byte-column.js';
 import { Dictionary } from './dictionary.js';
+import { IndexColumn } from './index-column.js';
 
 export interface MapColumn {
   /** Tag of the value within a map entry. */
@@ -18,8 +21,7 @@ export interface MapColumn {
 class MapKeys {
   readonly dictionary = new Dictionary();
   /** Dictionary number of each entry. */
-  indexes = new Uint32Array(1 << 16);
-  count = 0;
+  readonly indexes = new IndexColumn(1 << 16);
   /** Where each row's entries end, as halves of a UInt64. */
   offsets = new Uint32Array(0);
   rowStart = 0;
@@ -32,9 +34,13 @@ class MapKeys {
   #seenAt = new Uint32Array(1024);
   #row = 0;
 
+  get count(): number {
+    return this.indexes.length;
+  }
+
   reset(rows: number): void {
     this.dictionary.clear();
-    this.count = 0;
+    this.indexes.clear();
     this.#guessStart = 0;
     this.#guessEnd = 0;
     this.#seenInRow.fill(0);
@@ -47,36 +53,60 @@ class MapKeys {
 
   startRow(row: number): void {
     this.#row = row + 1;
-    this.rowStart = this.count;
+    this.rowStart = this.indexes.length;
   }
 
   endRow(row: number): void {
-    this.offsets[row * 2] = this.count;
+    this.offsets[row * 2] = this.indexes.length;
     this.offsets[row * 2 + 1] = 0;
     this.#guessStart = this.rowStart;
-    this.#guessEnd = this.count;
+    this.#guessEnd = this.indexes.length;
   }
 
   /** Adds a key to the open row; returns its entry, which is an older one if the row has the key already. */
   add(start: number, end: number): number {
-    const guess = this.#guessStart + this.count - this.rowStart;
+    const { indexes } = this;
+    const guess = this.#guessStart + indexes.length - this.rowStart;
     let id: number;
     if (
       guess < this.#guessEnd &&
-      this.dictionary.equals(this.indexes[guess] as number, this.#buffer, start, end)
+      this.dictionary.equals(indexes.indexes[guess] as number, this.#buffer, start, end)
     ) {
-      id = this.indexes[guess] as number;
+      id = indexes.indexes[guess] as number;
     } else {
       id = this.dictionary.idOf(this.#buffer, start, end);
-      if (id >= this.#seenInRow.length) this.#growSeen();
+      while (id >= this.#seenInRow.length) this.#growSeen();
     }
     if (this.#seenInRow[id] === this.#row) return this.#seenAt[id] as number;
-    const entry = this.count++;
-    if (entry === this.indexes.length) this.indexes = grow(this.indexes);
-    this.indexes[entry] = id;
+    const entry = indexes.length;
+    if (entry === indexes.indexes.length) indexes.reserve(1);
+    indexes.push(id);
     this.#seenInRow[id] = this.#row;
     this.#seenAt[id] = entry;
     return entry;
+  }
+
+  /** The keys of `rows` rows of a block, from `row` on. */
+  addRows(names: readonly number[], row: number, rows: number): void {
+    const { indexes, offsets, dictionary } = this;
+    const keys = names.length / 2;
+    const start = indexes.length;
+    if (keys > 0) {
+      indexes.reserve(keys * rows);
+      for (let at = 0; at < names.length; at += 2) {
+        indexes.push(dictionary.idOf(this.#buffer, names[at] as number, names[at + 1] as number));
+      }
+      indexes.repeat(keys, rows);
+    }
+    let end = start;
+    for (let place = row * 2; place < (row + rows) * 2; place += 2) {
+      end += keys;
+      offsets[place] = end;
+      offsets[place + 1] = 0;
+    }
+    this.rowStart = indexes.length;
+    this.#guessStart = indexes.length - keys;
+    this.#guessEnd = indexes.length;
   }
 
   #growSeen(): void {
@@ -89,6 +119,8 @@ export class MetricColumn implements MapColumn {
   readonly valueTag = 0x11;
   readonly keys = new MapKeys();
   values = new Float64Array(1 << 16);
+  /** The same memory, to copy values as bytes: a NaN keeps its bits. */
+  #valueBytes = new Uint8Array(this.values.buffer);
   #view: DataView = new DataView(new ArrayBuffer(0));
 
   reset(rows: number): void {
@@ -106,16 +138,28 @@ export class MetricColumn implements MapColumn {
 
   add(keyStart: number, keyEnd: number, valueStart: number): void {
     const entry = this.keys.add(keyStart, keyEnd);
-    if (entry >= this.values.length) {
-      const grown = new Float64Array(this.values.length * 2);
-      grown.set(this.values);
-      this.values = grown;
-    }
+    if (entry >= this.values.length) this.#growTo(entry + 1);
     this.values[entry] = valueStart < 0 ? 0 : this.#view.getFloat64(valueStart, true);
   }
 
   endRow(row: number): void {
     this.keys.endRow(row);
+  }
+
+  addRows(block: BlockView, from: number, to: number, row: number): void {
+    const entry = this.keys.count;
+    this.keys.addRows(block.metricNames, row, to - from);
+    if (block.metricNames.length === 0) return;
+    if (this.keys.count > this.values.length) this.#growTo(this.keys.count);
+    const values = block.bytes.subarray(block.metricsPosition(from), block.metricsPosition(to));
+    this.#valueBytes.set(values, entry * 8);
+  }
+
+  #growTo(entries: number): void {
+    const grown = new Float64Array(Math.max(entries, this.values.length * 2));
+    grown.set(this.values);
+    this.values = grown;
+    this.#valueBytes = new Uint8Array(grown.buffer);
   }
 }
 
@@ -158,6 +202,19 @@ export class TextMapColumn implements MapColumn {
       this.values.appendString(this.#buffer, this.#starts[place] as number, this.#ends[place] as number);
     }
     this.keys.endRow(row);
+  }
+
+  /** A block's texts have the layout of the column already. */
+  addRows(block: BlockView, from: number, to: number, row: number): void {
+    this.keys.addRows(block.attributeNames, row, to - from);
+    if (block.attributeNames.length === 0) return;
+    const { bytes, attributesStart, attributesEnd } = block;
+    if (block.hasSharedAttributes) {
+      this.values.append(bytes, attributesStart, attributesEnd);
+      this.values.repeat(attributesEnd - attributesStart, to - from);
+    } else {
+      this.values.append(bytes, block.attributesPosition(from), block.attributesPosition(to));
+    }
   }
 }
 

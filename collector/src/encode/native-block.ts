@@ -5,6 +5,7 @@
  * src/DataTypes/Serializations/SerializationLowCardinality.cpp for the dictionaries.
  */
 import type { Dictionary } from './dictionary.js';
+import type { IndexColumn } from './index-column.js';
 
 /** version 1 (SharedDictionariesWithAdditionalKeys), which precedes a LowCardinality column's data. */
 const lowCardinalityPrefix = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
@@ -40,31 +41,18 @@ export class NativeBlock {
   }
 
   /** Dictionary and indexes of a LowCardinality(String) column. A column without rows has no data at all. */
-  lowCardinality(dictionary: Dictionary, indexes: Uint32Array, count: number): void {
-    if (count === 0) return;
-    const narrow = narrowest(dictionary.count, indexes, count);
+  lowCardinality(dictionary: Dictionary, indexes: IndexColumn): void {
+    if (indexes.length === 0) return;
     const head = Buffer.alloc(16);
-    head.writeUInt32LE(hasAdditionalKeys | narrow.type, 0);
+    head.writeUInt32LE(hasAdditionalKeys | indexes.type, 0);
     head.writeUInt32LE(dictionary.count, 8);
     this.push(head);
     this.push(dictionary.keys.view());
     const rows = Buffer.alloc(8);
-    rows.writeUInt32LE(count, 0);
+    rows.writeUInt32LE(indexes.length, 0);
     this.push(rows);
-    this.values(narrow.indexes, count);
+    this.push(indexes.view());
   }
-}
-
-/** The indexes in the narrowest type that holds them; type 0 is UInt8, 1 UInt16, 2 UInt32. */
-function narrowest(
-  distinct: number,
-  indexes: Uint32Array,
-  count: number,
-): { type: number; indexes: Uint8Array | Uint16Array | Uint32Array } {
-  const used = indexes.subarray(0, count);
-  if (distinct <= 0x100) return { type: 0, indexes: new Uint8Array(used) };
-  if (distinct <= 0x10000) return { type: 1, indexes: new Uint16Array(used) };
-  return { type: 2, indexes: used };
 }
 
 function varint(value: number): Buffer {

@@ -71,7 +71,8 @@ export function quarantinePieces(
         index.sequences[event] === (index.sequences[event - 1] as number) + 1;
       if (goesOn) continue;
       const request = index.requests[first] as number;
-      const eventBytes = (index.ends[event - 1] as number) - (index.starts[first] as number);
+      let eventBytes = 0;
+      for (let at = first; at < event; at++) eventBytes += index.eventSize(at);
       pieces.push({
         ...segmentPart(segment.id, { from: base + first, to: base + event }),
         request,
@@ -117,10 +118,9 @@ export function quarantineRows(
   const base = scanAll(segment, index, pieces);
   return pieces.map((piece) => {
     const request = segment.requests[piece.request] as RequestRecord;
-    const events = Array.from({ length: piece.to - piece.from }, (_, event) => {
-      const at = piece.from - base + event;
-      return segment.bytes.subarray(index.starts[at], index.ends[at]);
-    });
+    const events = Array.from({ length: piece.to - piece.from }, (_, event) =>
+      index.eventBytes(piece.from - base + event),
+    );
     const { rank: _, ...key } = ledgerKey(segment, request);
     return {
       values: {

@@ -1,10 +1,12 @@
 /**
  * What quarantine keeps of an event: a LogRequest with its producer and its number, which anyone can
- * decode and send again. The events' own bytes are copied as the producer wrote them.
+ * decode and send again. The events' own bytes are copied as the producer wrote them; those of a block become
+ * events of their own.
  *
  * Source of the format: https://protobuf.dev/programming-guides/encoding/
  */
 import type { Producer } from '../record.js';
+import { MessageBytes } from './message-bytes.js';
 
 /** @param events encoded `Event` messages with numbers in a row, from `firstSequence` on */
 export function encodeQuarantinedRequest(
@@ -12,7 +14,7 @@ export function encodeQuarantinedRequest(
   firstSequence: number,
   events: readonly Buffer[],
 ): Buffer {
-  const message = new Message();
+  const message = new MessageBytes();
   message.bytes(0x0a, encodeProducer(producer));
   message.uint(0x10, firstSequence);
   for (const event of events) message.bytes(0x1a, event);
@@ -21,7 +23,7 @@ export function encodeQuarantinedRequest(
 
 /** A `Producer` as collector.proto has it. What is absent stays absent. */
 export function encodeProducer(producer: Producer): Buffer {
-  const message = new Message();
+  const message = new MessageBytes();
   message.bytes(0x0a, producer.id);
   message.text(0x12, producer.project);
   message.text(0x1a, producer.runId);
@@ -35,48 +37,11 @@ export function encodeProducer(producer: Producer): Buffer {
   message.text(0x5a, producer.sdkName);
   message.text(0x62, producer.sdkVersion);
   for (const [key, value] of producer.labels) {
-    const entry = new Message();
+    const entry = new MessageBytes();
     entry.text(0x0a, key);
     entry.text(0x12, value);
     message.bytes(0x6a, entry.end());
   }
   if (producer.startTimeUnixNano !== '') message.fixed64(0x71, BigInt(producer.startTimeUnixNano));
   return message.end();
-}
-
-class Message {
-  readonly #chunks: Buffer[] = [];
-
-  uint(tag: number, value: number): void {
-    this.#chunks.push(Buffer.concat([varint(tag), varint(value)]));
-  }
-
-  fixed64(tag: number, value: bigint): void {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64LE(value);
-    this.#chunks.push(varint(tag), bytes);
-  }
-
-  text(tag: number, value: string): void {
-    if (value !== '') this.bytes(tag, Buffer.from(value));
-  }
-
-  bytes(tag: number, value: Buffer): void {
-    this.#chunks.push(Buffer.concat([varint(tag), varint(value.length)]), value);
-  }
-
-  end(): Buffer {
-    return Buffer.concat(this.#chunks);
-  }
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 128) | 0x80);
-    rest = Math.floor(rest / 128);
-  }
-  bytes.push(rest);
-  return Buffer.from(bytes);
 }

@@ -1,48 +1,70 @@
 /**
- * First pass over a segment: where each event lies, and in which order the events leave, so that the
- * block is sorted by the table's key (project, run_id, name, rank, time) and the engine skips its
- * own sort.
+ * First pass over a segment: where its events lie, and in which order they leave, so that the block is
+ * sorted by the table's key (project, run_id, name, rank, time) and the engine skips its own sort.
  *
- * Events are put into groups of one producer and one name, which their producer nearly always sends
- * in order of time; whole groups are ordered, and single events only where a group is out of order.
+ * An entry is a row event, or rows of an `EventBlock` that leave together; nearly always a whole block.
+ * Entries are put into groups of one producer and one name, which their producer nearly always sends in
+ * order of time; whole groups are ordered, and single rows only where a range of the key is out of order.
  * The order is for speed alone: the engine checks it and sorts a block that is not sorted.
+ *
+ * Events are counted in the order of the log: by request, then by row event, or by block and row.
  */
-
+import { BlockView, readBlock } from '../event-block.js';
 import { messageLimits } from '../limits.js';
 import { readLosses } from '../losses.js';
 import { Cursor } from '../protobuf.js';
 import type { EventRange, Producer, RequestRecord, SegmentContents } from '../record.js';
 import { defaultName } from './default-name.js';
 import { Dictionary } from './dictionary.js';
+import { encodeBlockEvent } from './event-of-block.js';
+import { isAscending, orderRows, timeKey } from './row-order.js';
 
 interface Group {
   readonly producer: number;
   readonly name: number;
   count: number;
-  /** Where the group's events start in `order`. */
+  /** Where the group's entries start in `order`. */
   offset: number;
 }
 
+/** In `blocks` of an entry that is a row event. */
+export const rowEvent = -1;
+
 export class SegmentIndex {
+  /** Events. */
   count = 0;
-  /** By event, in the order of the segment. */
+  /** Entries; `scan` makes one of each event. */
+  entries = 0;
+  /** By entry, in the order of the log: a row event's bounds in the segment, or its rows in its block. */
   starts = new Uint32Array(0);
   ends = new Uint32Array(0);
+  /** Place in `views`, or `rowEvent`. */
+  blocks = new Int32Array(0);
   requests = new Uint32Array(0);
+  /** A row event's number; of rows of a block, the first one's. */
   sequences = new Float64Array(0);
-  /** Events in the order in which they leave. */
+  /** Entries in the order in which they leave; `leaving` of them. */
   order = new Uint32Array(0);
+  leaving = 0;
+  readonly views: BlockView[] = [];
   readonly #names = new Dictionary();
   readonly #cursor = new Cursor();
   #groupOf = new Uint32Array(0);
-  #timesLow = new Uint32Array(0);
-  #timesHigh = new Uint32Array(0);
+  /** When a row event happened, or the request of rows of a block was received: as a key (row-order.ts), and
+   *  its halves. */
+  #times = new Float64Array(0);
+  #timeHalves = new Uint32Array(0);
   #groups: Group[] = [];
   #nameId = 0;
+  #receivedLow = 0;
+  #receivedHigh = 0;
+  #segment: SegmentContents | undefined;
+  #view: DataView | undefined;
 
   /** @param expectedEvents room to begin with; it costs memory only as far as segments fill it */
   constructor(expectedEvents = 0) {
-    this.#reset(expectedEvents);
+    this.#reset();
+    this.#growTo(expectedEvents);
   }
 
   /**
@@ -50,15 +72,34 @@ export class SegmentIndex {
    * what the requests cost that it cuts, not what the segment costs.
    */
   build(segment: SegmentContents, part?: EventRange): void {
-    this.scan(segment, part);
+    this.#read(segment, part, false);
     this.#sort(segment);
   }
 
-  /** As `build`, without the order: events stand as they do in the log. */
+  /** As `build`, without the order: an entry for each event, as they stand in the log. */
   scan(segment: SegmentContents, part?: EventRange): void {
+    this.#read(segment, part, true);
+  }
+
+  /** The encoded `Event` of an entry that `scan` made: the producer's own bytes, or those of a block's row. */
+  eventBytes(entry: number): Buffer {
+    const block = this.blocks[entry] as number;
+    const start = this.starts[entry] as number;
+    if (block !== rowEvent) return encodeBlockEvent(this.views[block] as BlockView, start);
+    return (this.#segment as SegmentContents).bytes.subarray(start, this.ends[entry]);
+  }
+
+  eventSize(entry: number): number {
+    if (this.blocks[entry] !== rowEvent) return this.eventBytes(entry).length;
+    return (this.ends[entry] as number) - (this.starts[entry] as number);
+  }
+
+  #read(segment: SegmentContents, part: EventRange | undefined, isByRow: boolean): void {
     const from = part?.from ?? 0;
     const to = part?.to ?? Number.POSITIVE_INFINITY;
-    this.#reset(part === undefined ? segment.eventCount : to - from);
+    this.#reset();
+    this.#segment = segment;
+    this.#view = new DataView(segment.bytes.buffer, segment.bytes.byteOffset, segment.bytes.length);
     /** By producer, then by name. */
     const groupIds = new Map<number, number[]>();
     let next = 0;
@@ -72,40 +113,45 @@ export class SegmentIndex {
         ids = [];
         groupIds.set(request.producerIndex, ids);
       }
-      this.#addRequest(segment.bytes, request, index, ids, from - first, to - first);
+      this.#addRequest(request, { index, groupIds: ids, from: from - first, to: to - first, isByRow });
     }
   }
 
-  #reset(events: number): void {
+  #reset(): void {
     this.count = 0;
+    this.entries = 0;
+    this.leaving = 0;
     this.#names.clear();
     this.#groups = [];
-    if (events <= this.starts.length) return;
-    this.starts = new Uint32Array(events);
-    this.ends = new Uint32Array(events);
-    this.requests = new Uint32Array(events);
-    this.sequences = new Float64Array(events);
-    this.order = new Uint32Array(events);
-    this.#groupOf = new Uint32Array(events);
-    this.#timesLow = new Uint32Array(events);
-    this.#timesHigh = new Uint32Array(events);
+    this.views.length = 0;
+  }
+
+  #growTo(entries: number): void {
+    if (entries <= this.starts.length) return;
+    const size = Math.max(entries, this.starts.length * 2, 1024);
+    this.starts = grown(this.starts, new Uint32Array(size));
+    this.ends = grown(this.ends, new Uint32Array(size));
+    this.blocks = grown(this.blocks, new Int32Array(size));
+    this.requests = grown(this.requests, new Uint32Array(size));
+    this.sequences = grown(this.sequences, new Float64Array(size));
+    this.#groupOf = grown(this.#groupOf, new Uint32Array(size));
+    this.#times = grown(this.#times, new Float64Array(size));
+    this.#timeHalves = new Uint32Array(this.#times.buffer);
   }
 
   /** Adds the request's events from..to, counted without the rejected ones. */
   #addRequest(
-    bytes: Buffer,
     request: RequestRecord,
-    requestIndex: number,
-    groupIds: number[],
-    from: number,
-    to: number,
+    place: { index: number; groupIds: number[]; from: number; to: number; isByRow: boolean },
   ): void {
+    const { bytes } = this.#segment as SegmentContents;
+    const { index, groupIds, from, to, isByRow } = place;
     const losses =
       request.lossCount > 0 ? readLosses(bytes.subarray(request.start, request.end), messageLimits) : [];
     const { rejections } = request;
     const receivedNano = BigInt(request.receivedUnixMs) * 1_000_000n;
-    const receivedLow = Number(receivedNano & 0xffffffffn);
-    const receivedHigh = Number(receivedNano >> 32n);
+    this.#receivedLow = Number(receivedNano & 0xffffffffn);
+    this.#receivedHigh = Number(receivedNano >> 32n);
     const cursor = this.#cursor;
     let sequence = request.firstSequence;
     let loss = 0;
@@ -114,6 +160,20 @@ export class SegmentIndex {
     cursor.reset(bytes, request.start, request.end);
     while (cursor.position < request.end) {
       const tag = cursor.tag();
+      if (tag === 0x22) {
+        cursor.bytes();
+        taken += this.#addBlock(request, {
+          start: cursor.fieldStart,
+          end: cursor.fieldEnd,
+          index,
+          groupIds,
+          from: from - taken,
+          to: to - taken,
+          isByRow,
+        });
+        if (taken >= to) break;
+        continue;
+      }
       if (tag !== 0x1a) {
         cursor.skip(tag);
         continue;
@@ -135,31 +195,95 @@ export class SegmentIndex {
         continue;
       }
       if (taken > to) break;
-      const event = this.count++;
       const start = cursor.fieldStart;
       const end = cursor.fieldEnd;
-      this.starts[event] = start;
-      this.ends[event] = end;
-      this.requests[event] = requestIndex;
-      this.sequences[event] = sequence++;
-      this.#timesLow[event] = receivedLow;
-      this.#timesHigh[event] = receivedHigh;
-      this.#readKey(bytes, start, end, event);
-      let group = groupIds[this.#nameId];
-      if (group === undefined) {
-        group = this.#groups.length;
-        groupIds[this.#nameId] = group;
-        this.#groups.push({ producer: request.producerIndex, name: this.#nameId, count: 0, offset: 0 });
-      }
-      this.#groupOf[event] = group;
-      (this.#groups[group] as Group).count++;
+      const entry = this.#addEntry(index, rowEvent, start, end, sequence++);
+      this.count++;
+      this.#readKey(bytes, start, end, entry);
+      this.#join(entry, request.producerIndex, groupIds);
       cursor.position = end;
       cursor.end = request.end;
     }
   }
 
+  #addEntry(request: number, block: number, start: number, end: number, sequence: number): number {
+    const entry = this.entries++;
+    if (entry === this.starts.length) this.#growTo(entry + 1);
+    this.starts[entry] = start;
+    this.ends[entry] = end;
+    this.blocks[entry] = block;
+    this.requests[entry] = request;
+    this.sequences[entry] = sequence;
+    this.#timeHalves[entry * 2] = this.#receivedLow;
+    this.#timeHalves[entry * 2 + 1] = this.#receivedHigh;
+    return entry;
+  }
+
+  #join(entry: number, producer: number, groupIds: number[]): void {
+    let group = groupIds[this.#nameId];
+    if (group === undefined) {
+      group = this.#groups.length;
+      groupIds[this.#nameId] = group;
+      this.#groups.push({ producer, name: this.#nameId, count: 0, offset: 0 });
+    }
+    this.#groupOf[entry] = group;
+    (this.#groups[group] as Group).count++;
+  }
+
+  /** Adds the block's rows from..to, counted without the rejected ones; returns how many it has up to `to`. */
+  #addBlock(
+    request: RequestRecord,
+    place: {
+      start: number;
+      end: number;
+      index: number;
+      groupIds: number[];
+      from: number;
+      to: number;
+      isByRow: boolean;
+    },
+  ): number {
+    const { bytes } = this.#segment as SegmentContents;
+    const block = new BlockView(bytes, this.#view as DataView);
+    const problem = readBlock(block, place.start, place.end);
+    // The door let it in, and the log's checksum says that these are the same bytes.
+    if (problem !== '') throw new Error(`a block in the log cannot be read: ${problem}`);
+    const view = this.views.push(block) - 1;
+    this.#findName(bytes, block.nameStart, block.nameEnd);
+    const rejected = rejectedOf(request);
+    const isWhole = rejected === undefined && place.from <= 0 && place.to >= block.count;
+    const add = (from: number, to: number): void => {
+      const sequence = request.firstSequence + block.offsetAt(from);
+      const entry = this.#addEntry(place.index, view, from, to, sequence);
+      this.count += to - from;
+      this.#join(entry, request.producerIndex, place.groupIds);
+    };
+    if (isWhole && !place.isByRow) {
+      add(0, block.count);
+      return block.count;
+    }
+    let taken = 0;
+    let first = 0;
+    let last = 0;
+    let isOpen = false;
+    for (let row = 0; row < block.count && taken < place.to; row++) {
+      const isRejected = rejected?.has(request.firstSequence + block.offsetAt(row)) === true;
+      const isOurs = !isRejected && taken >= place.from;
+      if (!isRejected) taken++;
+      if (isOpen && (!isOurs || place.isByRow)) {
+        add(first, row);
+        isOpen = false;
+      }
+      if (isOurs && !isOpen) first = row;
+      isOpen = isOurs;
+      last = row + 1;
+    }
+    if (isOpen) add(first, last);
+    return taken;
+  }
+
   /** Time and name of an event: at its start in the order in which SDKs write, anywhere otherwise. */
-  #readKey(bytes: Buffer, start: number, end: number, event: number): void {
+  #readKey(bytes: Buffer, start: number, end: number, entry: number): void {
     const cursor = this.#cursor;
     cursor.position = start;
     cursor.end = end;
@@ -170,8 +294,8 @@ export class SegmentIndex {
       if (tag === 0x09) {
         cursor.fixed64();
         if (cursor.low !== 0 || cursor.high !== 0) {
-          this.#timesLow[event] = cursor.low;
-          this.#timesHigh[event] = cursor.high;
+          this.#timeHalves[entry * 2] = cursor.low;
+          this.#timeHalves[entry * 2 + 1] = cursor.high;
         }
       } else if (tag === 0x12) {
         cursor.bytes();
@@ -180,13 +304,17 @@ export class SegmentIndex {
         break;
       } else cursor.skip(tag);
     }
-    if (nameStart === nameEnd) {
+    this.#findName(bytes, nameStart, nameEnd);
+  }
+
+  #findName(bytes: Buffer, start: number, end: number): void {
+    if (start === end) {
       this.#nameId = this.#names.idOf(defaultName, 0, defaultName.length);
       return;
     }
     // Most events have the name of the one before.
-    if (this.#names.count > 0 && this.#names.equals(this.#nameId, bytes, nameStart, nameEnd)) return;
-    this.#nameId = this.#names.idOf(bytes, nameStart, nameEnd);
+    if (this.#names.count > 0 && this.#names.equals(this.#nameId, bytes, start, end)) return;
+    this.#nameId = this.#names.idOf(bytes, start, end);
   }
 
   #sort(segment: SegmentContents): void {
@@ -217,34 +345,97 @@ export class SegmentIndex {
       offset += group.count;
     }
     const fill = this.#groups.map((group) => group.offset);
-    for (let event = 0; event < this.count; event++) {
-      const group = this.#groupOf[event] as number;
-      this.order[fill[group] as number] = event;
+    this.leaving = this.entries;
+    if (this.order.length < this.leaving) this.order = new Uint32Array(this.starts.length);
+    for (let entry = 0; entry < this.leaving; entry++) {
+      const group = this.#groupOf[entry] as number;
+      this.order[fill[group] as number] = entry;
       (fill as number[])[group] = (fill[group] as number) + 1;
     }
     // Groups with the same key, such as two attempts of one rank, are one range of the key.
     let first = 0;
+    let shift = 0;
     while (first < sorted.length) {
       let next = first + 1;
       while (next < sorted.length && compare(sorted[first] as Group, sorted[next] as Group) === 0) next++;
-      const from = (sorted[first] as Group).offset;
+      const from = shift + (sorted[first] as Group).offset;
       const last = sorted[next - 1] as Group;
-      this.#sortByTime(from, last.offset + last.count);
+      const to = shift + last.offset + last.count;
+      if (!this.#isInOrder(from, to)) shift += this.#orderByTime(from, to);
       first = next;
     }
   }
 
-  #sortByTime(from: number, to: number): void {
-    const { order } = this;
-    const low = this.#timesLow;
-    const high = this.#timesHigh;
-    const compare = (a: number, b: number): number =>
-      (high[a] as number) - (high[b] as number) || (low[a] as number) - (low[b] as number);
-    for (let index = from + 1; index < to; index++) {
-      if (compare(order[index - 1] as number, order[index] as number) > 0) {
-        order.subarray(from, to).sort((a, b) => compare(a, b) || a - b);
-        return;
+  /** Whether the entries of a range of the key leave in order of time as they are. */
+  #isInOrder(from: number, to: number): boolean {
+    let before = Number.NEGATIVE_INFINITY;
+    for (let place = from; place < to; place++) {
+      const entry = this.order[place] as number;
+      const block = this.blocks[entry] as number;
+      if (block === rowEvent) {
+        const time = this.#times[entry] as number;
+        if (!(before <= time)) return false;
+        before = time;
+        continue;
       }
+      const view = this.views[block] as BlockView;
+      const start = this.starts[entry] as number;
+      const end = this.ends[entry] as number;
+      if (!isAscending(view, start, end, before)) return false;
+      before = timeKey(view, end - 1);
     }
+    return true;
   }
+
+  /** Sorts the rows of a range by time; returns how many entries more it has then. */
+  #orderByTime(from: number, to: number): number {
+    const sources = this.order.slice(from, to);
+    const runs = orderRows(sources, {
+      views: this.views,
+      blocks: this.blocks,
+      starts: this.starts,
+      ends: this.ends,
+      times: this.#times,
+    });
+    const more = runs.length - (to - from);
+    if (more > 0) {
+      const order = grown(this.order.subarray(0, this.leaving), new Uint32Array(this.leaving + more));
+      order.copyWithin(to + more, to, this.leaving);
+      this.order = order;
+    } else {
+      this.order.copyWithin(to + more, to, this.leaving);
+    }
+    this.leaving += more;
+    for (let run = 0; run < runs.length; run++) {
+      this.order[from + run] = this.#leaveAs(runs.entries[run] as number, runs, run);
+    }
+    return more;
+  }
+
+  /** The entry itself if it leaves whole, or a new one for some of its rows. */
+  #leaveAs(source: number, runs: { from: Uint32Array; to: Uint32Array }, run: number): number {
+    const block = this.blocks[source] as number;
+    if (block === rowEvent) return source;
+    const from = runs.from[run] as number;
+    const to = runs.to[run] as number;
+    if (from === this.starts[source] && to === this.ends[source]) return source;
+    const request = this.requests[source] as number;
+    const entry = this.#addEntry(request, block, from, to, this.sequences[source] as number);
+    this.#times[entry] = this.#times[source] as number;
+    const view = this.views[block] as BlockView;
+    const first = view.offsetAt(this.starts[source] as number);
+    this.sequences[entry] = (this.sequences[source] as number) + view.offsetAt(from) - first;
+    return entry;
+  }
+}
+
+/** The numbers of a request's rejected events; undefined if there are none, which is nearly always. */
+function rejectedOf({ rejections }: RequestRecord): ReadonlySet<number> | undefined {
+  if (rejections.length === 0) return undefined;
+  return new Set(rejections.map(({ sequence }) => sequence));
+}
+
+function grown<Numbers extends Uint32Array | Int32Array | Float64Array>(from: Numbers, to: Numbers): Numbers {
+  to.set(from);
+  return to;
 }

@@ -17,7 +17,6 @@ import type { WriteAheadLog } from '../wal/log.js';
 /** Why a call ends without an acknowledgment. */
 export type Refusal =
   | { readonly kind: 'invalid'; readonly message: string }
-  | { readonly kind: 'unsupported'; readonly message: string }
   | { readonly kind: 'out_of_sequence'; readonly message: string; readonly expectedSequence: number }
   | { readonly kind: 'too_large'; readonly message: string }
   | { readonly kind: 'overloaded'; readonly message: string; readonly retryDelayMs: number }
@@ -51,7 +50,7 @@ export class CallIntake {
   /** Takes one message, which must stay unchanged. Returns why not, if not. */
   take(message: Buffer): Refusal | undefined {
     const scan = scanRequest(message, this.#limits);
-    if (scan.kind !== 'scanned') return { kind: scan.kind, message: scan.problem };
+    if (scan.kind === 'invalid') return { kind: 'invalid', message: scan.problem };
     if (this.#isInterrupted()) return interrupted;
     if (this.#producer === undefined) {
       if (scan.producer === null) {

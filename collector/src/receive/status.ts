@@ -5,7 +5,6 @@ import type { Refusal } from './intake.js';
 
 const codes = {
   invalid: status.INVALID_ARGUMENT,
-  unsupported: status.UNIMPLEMENTED,
   out_of_sequence: status.FAILED_PRECONDITION,
   too_large: status.RESOURCE_EXHAUSTED,
   overloaded: status.RESOURCE_EXHAUSTED,

@@ -142,14 +142,6 @@ test('invalid UTF-8 costs that event alone', () => {
   );
 });
 
-test('an event block is refused as not supported, not as malformed', () => {
-  const result = scanRequest(
-    encodeRequest({ first_sequence: '1', blocks: [{ name: 'x', count: 1 }] }),
-    messageLimits,
-  );
-  assert.equal(result.kind, 'unsupported');
-});
-
 test('a message cut short anywhere is refused or is a shorter message, and nothing is thrown', () => {
   const whole = encodeRequest({
     producer: { id: producerId(1), project: 'p', labels: { a: 'b' } },

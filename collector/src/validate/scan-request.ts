@@ -8,10 +8,13 @@
  *    or lies in one loss.
  * 4. Nothing is allocated for a good event.
  */
+import { BlockView, readBlock } from '../event-block.js';
 import type { MessageLimits } from '../limits.js';
 import { readLoss } from '../losses.js';
 import { Cursor } from '../protobuf.js';
 import type { Loss, Rejection } from '../record.js';
+import { findNumberProblem } from './number-cover.js';
+import { type RejectedRow, scanBlock } from './scan-block.js';
 import { EventVerdict, scanEvent } from './scan-event.js';
 
 export interface ScannedRequest {
@@ -32,9 +35,7 @@ export interface ScannedRequest {
 export type RequestScan =
   | ScannedRequest
   /** Not valid Protobuf, or against the contract: refused whole. */
-  | { readonly kind: 'invalid'; readonly problem: string }
-  /** Valid, but this collector cannot take it. */
-  | { readonly kind: 'unsupported'; readonly problem: string };
+  | { readonly kind: 'invalid'; readonly problem: string };
 
 const cursor = new Cursor();
 const verdict = new EventVerdict();
@@ -47,7 +48,9 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
   let producer: Buffer | null = null;
   let firstSequence = 0;
   let eventCount = 0;
-  let blockCount = 0;
+  const blocks: BlockView[] = [];
+  let view: DataView | undefined;
+  let blockEvents = 0;
   const losses: Loss[] = [];
   /** By index of the event; the sequence is known once all losses are. */
   const rejected: { index: number; reason: number; detail: string }[] = [];
@@ -86,7 +89,18 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       firstSequence = cursor.varint();
     } else if (tag === 0x22) {
       cursor.bytes();
-      blockCount++;
+      if (cursor.problem !== '') break;
+      view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      const block = new BlockView(bytes, view);
+      const problem = readBlock(block, cursor.fieldStart, cursor.fieldEnd);
+      if (problem !== '') return invalid(problem);
+      blocks.push(block);
+      blockEvents += block.count;
+      if (blocks.length > limits.blocksPerRequest) {
+        return invalid(
+          `the request has more than ${limits.blocksPerRequest} blocks, which is all that is allowed`,
+        );
+      }
     } else if (tag === 0x2a) {
       cursor.bytes();
       if (cursor.problem !== '') break;
@@ -102,12 +116,10 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     }
   }
   if (cursor.problem !== '') return invalid(`the message is not valid Protobuf: ${cursor.problem}`);
-  if (blockCount > 0) {
-    return {
-      kind: 'unsupported',
-      problem: 'this collector does not take EventBlock yet; send the events as Event messages',
-    };
+  if (blocks.length > 0 && eventCount > 0) {
+    return invalid('the request has events and blocks; one or the other is allowed');
   }
+  eventCount += blockEvents;
   if (eventCount > limits.eventsPerRequest) {
     return invalid(`the request has ${eventCount} events; at most ${limits.eventsPerRequest} are allowed`);
   }
@@ -151,6 +163,14 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       `a loss reaches sequence ${next - 1}; the request's ${eventCount} events and ${lossCount} lost numbers end at ${lastSequence}`,
     );
   }
+  let rejections = withSequences(rejected, firstSequence, losses);
+  if (blocks.length > 0) {
+    const problem = findNumberProblem(blocks, losses, firstSequence, eventCount);
+    if (problem !== '') return invalid(problem);
+    const scanned = scanBlocks(blocks, limits, firstSequence);
+    if (typeof scanned === 'string') return invalid(scanned);
+    rejections = scanned;
+  }
   return {
     kind: 'scanned',
     producer,
@@ -159,8 +179,30 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     eventCount,
     losses,
     lossCount,
-    rejections: withSequences(rejected, firstSequence, losses),
+    rejections,
   };
+}
+
+/** The events that break a limit, by ascending sequence; or why the request is refused whole. */
+function scanBlocks(
+  blocks: readonly BlockView[],
+  limits: MessageLimits,
+  firstSequence: number,
+): Rejection[] | string {
+  const rejections: Rejection[] = [];
+  const rejected: RejectedRow[] = [];
+  for (const block of blocks) {
+    const problem = scanBlock(block, limits, rejected);
+    if (problem !== '') return problem;
+    if (rejections.length + rejected.length > limits.rejectionsPerRequest) {
+      return `more than ${limits.rejectionsPerRequest} events of the request break a limit; the last: ${rejected.at(-1)?.detail}`;
+    }
+    for (const { row, reason, detail } of rejected) {
+      rejections.push({ sequence: firstSequence + block.offsetAt(row), reason, detail });
+    }
+    rejected.length = 0;
+  }
+  return rejections.sort((a, b) => a.sequence - b.sequence);
 }
 
 /** Both lists ascend, so one walk along both finds each event's number. */

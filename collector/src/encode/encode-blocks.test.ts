@@ -1,0 +1,182 @@
+/** A request of blocks must become the very bytes that the same events become as row events. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadSync } from '@grpc/proto-loader';
+import { type LogRequest, loaderOptions, protoPath } from '@sluice/proto';
+import type { EventRange, SegmentContents } from '../record.js';
+import { toBlocks } from '../testing/blocks.js';
+import { makeSegment } from '../testing/segments.js';
+import { producerId } from '../testing/wire.js';
+import { SegmentEncoder } from './encode-segment.js';
+import { quarantinePieces, quarantineRows } from './quarantine-rows.js';
+import { SegmentIndex } from './segment-index.js';
+import { segmentPart } from './segment-part.js';
+
+const segmentId = '019343f2-5d00-7000-8000-000000000001';
+const seed = Number(process.env['SLUICE_TEST_SEED'] ?? 20261127);
+
+/** Mulberry32 (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c). */
+function randomOf(start: number): (below: number) => number {
+  let state = start | 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let value = Math.imul(state ^ (state >>> 15), 1 | state);
+    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
+    return ((value ^ (value >>> 14)) >>> 0) % below;
+  };
+}
+
+interface Wanted {
+  /** Times that step back, and the same time in several events. */
+  readonly isUnordered?: boolean;
+  readonly hasRejections?: boolean;
+  readonly hasLosses?: boolean;
+  /** Whether producers share project, run and rank. */
+  readonly isOneKey?: boolean;
+}
+
+function randomRequests(random: (below: number) => number, wanted: Wanted): LogRequest[] {
+  const next = [1, 5_000_000_000, 1];
+  let clock = 1_700_000_000_000_000_000n;
+  return Array.from({ length: 1 + random(12) }, () => {
+    const who = random(3);
+    const first = next[who] as number;
+    const events = Array.from({ length: 1 + random(60) }, () => {
+      const shape = random(6);
+      clock += BigInt(1 + random(1000));
+      const time = wanted.isUnordered && random(3) === 0 ? clock - BigInt(random(5000)) : clock;
+      return {
+        name: ['train.step', 'eval', '', 'gpu', 'größe', 'log'][shape] as string,
+        time_unix_nano: shape === 3 && random(4) === 0 ? '0' : String(time),
+        ...(shape !== 2 && { step: String(random(1000) - 500) }),
+        ...(random(5) === 0 && { severity_number: wanted.hasRejections && random(2) === 0 ? 77 : 17 }),
+        ...(shape === 4 && { body: 'text '.repeat(random(60)) }),
+        metrics: Object.fromEntries(
+          Array.from({ length: shape }, (_, key) => [
+            `metric-${key}`,
+            random(7) === 0 ? Number.NaN : random(1e6) / 7,
+          ]),
+        ),
+        attributes: Object.fromEntries(
+          Array.from({ length: shape % 3 }, (_, key) => [
+            `attribute-${key}`,
+            key === 0 ? 'shared' : 'x'.repeat(random(300)),
+          ]),
+        ),
+        ...(shape === 5 && {
+          trace_id: Buffer.alloc(16, random(256)),
+          span_id: Buffer.alloc(8, random(256)),
+        }),
+      };
+    });
+    const losses =
+      wanted.hasLosses && random(2) === 0
+        ? [{ first_sequence: String(first + random(2)), count: '3', reason: 'LOSS_REASON_CLOSED' as const }]
+        : [];
+    next[who] = first + events.length + losses.length * 3;
+    return {
+      producer: {
+        id: producerId(who + 1),
+        project: 'p',
+        run_id: wanted.isOneKey ? 'r' : `r${who % 2}`,
+        rank: wanted.isOneKey ? 0 : who,
+        job: `job-${who}`,
+      },
+      first_sequence: String(first),
+      events,
+      losses,
+    };
+  });
+}
+
+function encode(segment: SegmentContents, range?: EventRange): Buffer {
+  const part = range && segmentPart(segmentId, range);
+  return Buffer.concat(new SegmentEncoder().encode(segment, part).chunks);
+}
+
+for (const [name, wanted] of Object.entries({
+  'in order': {},
+  'whose times step back': { isUnordered: true },
+  'between losses': { hasLosses: true },
+  'of producers with one key': { isOneKey: true },
+  'of producers with one key whose times step back': { isOneKey: true, isUnordered: true, hasLosses: true },
+})) {
+  test(`blocks of events ${name} become the same Native block as row events (seed ${seed})`, () => {
+    for (let round = 0; round < 60; round++) {
+      const requests = randomRequests(randomOf(seed + round), wanted);
+      const rows = encode(makeSegment(segmentId, requests));
+      const blocks = encode(makeSegment(segmentId, requests.map(toBlocks)));
+      assert.ok(rows.equals(blocks), `round ${round}`);
+    }
+  });
+}
+
+/** Producer, number and bytes of each event in the order of the log. */
+function logOrder(segment: SegmentContents, range?: EventRange): string[] {
+  const index = new SegmentIndex();
+  index.scan(segment, range);
+  assert.equal(index.entries, index.count);
+  return Array.from(
+    { length: index.count },
+    (_, entry) =>
+      `${segment.requests[index.requests[entry] as number]?.producerIndex}:${index.sequences[entry]}:${index.eventBytes(entry).toString('latin1')}`,
+  );
+}
+
+test(`rejected events of blocks are left out, and parts cut blocks anywhere (seed ${seed})`, () => {
+  for (let round = 0; round < 40; round++) {
+    const random = randomOf(seed + 1000 + round);
+    const requests = randomRequests(random, {
+      hasRejections: true,
+      hasLosses: true,
+      isUnordered: round % 2 === 0,
+    });
+    const segment = makeSegment(segmentId, requests.map(toBlocks));
+    const events = segment.requests.reduce((sum, one) => sum + one.eventCount - one.rejections.length, 0);
+    const all = logOrder(segment);
+    assert.equal(all.length, events);
+    const cuts = [0, random(events + 1), random(events + 1), events].sort((a, b) => a - b);
+    for (let cut = 1; cut < cuts.length; cut++) {
+      const range = { from: cuts[cut - 1] as number, to: cuts[cut] as number };
+      assert.deepEqual(logOrder(segment, range), all.slice(range.from, range.to));
+      const index = new SegmentIndex();
+      index.build(segment, range);
+      assert.equal(index.count, range.to - range.from);
+      // The rows of a part are those of its events, whatever their order.
+      assert.equal(new SegmentEncoder().encode(segment, segmentPart(segmentId, range)).rows, index.count);
+    }
+    const asRows = makeSegment(segmentId, requests);
+    assert.ok(encode(asRows).equals(encode(segment)), `round ${round}`);
+  }
+});
+
+test(`quarantine keeps the events of blocks as row events with all their fields (seed ${seed})`, () => {
+  const decode = loadSync(protoPath, loaderOptions)['sluice.v1.EventCollector'] as unknown as {
+    LogOnce: { requestDeserialize(bytes: Buffer): LogRequest };
+  };
+  const requests = randomRequests(randomOf(seed + 5), { hasLosses: true });
+  const segment = makeSegment(segmentId, requests.map(toBlocks));
+  const found = new Map<string, unknown>();
+  const index = new SegmentIndex();
+  const refusal = { code: 1, message: 'no' };
+  const pieces = quarantinePieces(segment, index, [{ from: 0, to: segment.eventCount, refusal }]);
+  for (const row of quarantineRows(segment, index, pieces)) {
+    const request = decode.LogOnce.requestDeserialize(Buffer.from(String(row.values['request']), 'base64'));
+    for (const [at, event] of (request.events ?? []).entries()) {
+      found.set(`${row.values['producer_id']}:${Number(request.first_sequence) + at}`, event);
+    }
+  }
+  assert.equal(found.size, segment.eventCount);
+  const rows = makeSegment(segmentId, requests);
+  const wanted = new SegmentIndex();
+  const rowPieces = quarantinePieces(rows, wanted, [{ from: 0, to: rows.eventCount, refusal }]);
+  for (const row of quarantineRows(rows, wanted, rowPieces)) {
+    const request = decode.LogOnce.requestDeserialize(Buffer.from(String(row.values['request']), 'base64'));
+    for (const [at, event] of (request.events ?? []).entries()) {
+      const key = `${row.values['producer_id']}:${Number(request.first_sequence) + at}`;
+      // An absent severity is written out: 0 means 9 in both.
+      const given = event.severity_number === 0 ? { ...event, severity_number: 9 } : event;
+      assert.deepEqual(found.get(key), given, key);
+    }
+  }
+});

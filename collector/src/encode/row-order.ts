@@ -1,0 +1,84 @@
+/**
+ * The order of rows by time, where their entries are not in it: rows of several producers with one key,
+ * or events whose time their job gave itself.
+ *
+ * A time, 64 bits of nanoseconds, is compared as the double that has the same bits: below 0x7ff0… these
+ * ascend as the integers do, and it is one load instead of two halves. Times behind that (year 2262) are no
+ * numbers; they compare as out of order, and the engine sorts them.
+ */
+import type { BlockView } from '../event-block.js';
+
+export function timeKey({ view, times }: BlockView, row: number): number {
+  return view.getFloat64(times + row * 8, true);
+}
+
+/** Whether rows from..to ascend from `before` on, and each has a time of its own. */
+export function isAscending({ view, times }: BlockView, from: number, to: number, before: number): boolean {
+  let last = before;
+  for (let row = from; row < to; row++) {
+    const time = view.getFloat64(times + row * 8, true);
+    if (!(last <= time) || time === 0) return false;
+    last = time;
+  }
+  return true;
+}
+
+export interface RowSources {
+  readonly views: readonly BlockView[];
+  /** By entry; see SegmentIndex. */
+  readonly blocks: Int32Array;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  /** By entry: a row event's time, or when the rows of a block without times were received. */
+  readonly times: Float64Array;
+}
+
+export interface RowRuns {
+  readonly length: number;
+  readonly entries: Uint32Array;
+  /** Rows of the entry's block; of a row event, nothing. */
+  readonly from: Uint32Array;
+  readonly to: Uint32Array;
+}
+
+/** The rows of the entries, which stand in the order of the log, by time; neighbours of one block together. */
+export function orderRows(entries: Uint32Array, sources: RowSources): RowRuns {
+  const { views, blocks, starts, ends, times } = sources;
+  let count = 0;
+  for (const entry of entries) {
+    count += (blocks[entry] as number) < 0 ? 1 : (ends[entry] as number) - (starts[entry] as number);
+  }
+  const keys = new Float64Array(count);
+  const owners = new Uint32Array(count);
+  const rows = new Uint32Array(count);
+  let at = 0;
+  for (const entry of entries) {
+    const block = blocks[entry] as number;
+    const from = block < 0 ? 0 : (starts[entry] as number);
+    const to = block < 0 ? 1 : (ends[entry] as number);
+    for (let row = from; row < to; row++) {
+      const own = block < 0 ? 0 : timeKey(views[block] as BlockView, row);
+      keys[at] = own === 0 ? (times[entry] as number) : own;
+      owners[at] = entry;
+      rows[at++] = row;
+    }
+  }
+  const sorted = Uint32Array.from({ length: count }, (_, index) => index).sort(
+    (a, b) => (keys[a] as number) - (keys[b] as number) || a - b,
+  );
+  const runs = { entries: new Uint32Array(count), from: new Uint32Array(count), to: new Uint32Array(count) };
+  let length = 0;
+  let owner = -1;
+  for (const index of sorted) {
+    const row = rows[index] as number;
+    if (owners[index] === owner && row === runs.to[length - 1]) {
+      (runs.to as Uint32Array)[length - 1] = row + 1;
+      continue;
+    }
+    owner = owners[index] as number;
+    runs.entries[length] = owner;
+    runs.from[length] = row;
+    runs.to[length++] = row + 1;
+  }
+  return { length, ...runs };
+}

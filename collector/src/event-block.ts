@@ -1,0 +1,257 @@
+/**
+ * Where the arrays of one `EventBlock` lie in a buffer. The door checks a block with it, and the encoder
+ * copies from it; nothing is made for an event.
+ *
+ * Invariants:
+ * 1. What `readBlock` accepts has arrays of the right lengths within the block's bounds. That offsets
+ *    ascend and that texts are whole is the door's to check (validate/scan-block.ts), once.
+ * 2. Row `r` of an array is at its start + `r` × its width; texts are found by walking, see `textAt`.
+ */
+import { Cursor } from './protobuf.js';
+
+const timeBytes = 8;
+const stepBytes = 8;
+const offsetBytes = 4;
+const metricBytes = 8;
+export const traceIdBytes = 16;
+export const spanIdBytes = 8;
+
+/** Of an array that the block does not have. */
+export const absent = -1;
+
+export class BlockView {
+  readonly bytes: Buffer;
+  /** Over the same bytes: its positions are those of `bytes`. */
+  readonly view: DataView;
+  count = 0;
+  nameStart = 0;
+  nameEnd = 0;
+  /** Positions of the arrays' first bytes, or `absent`. */
+  offsets = absent;
+  times = absent;
+  steps = absent;
+  severities = absent;
+  /** 0: all 9; 1: all that; otherwise one an event. */
+  severityBytes = 0;
+  metrics = absent;
+  traceIds = absent;
+  spanIds = absent;
+  /** Bounds of the texts; empty if there are none. */
+  bodyStart = 0;
+  bodyEnd = 0;
+  attributesStart = 0;
+  attributesEnd = 0;
+  /** Start and end of each name, in turn. */
+  readonly metricNames: number[] = [];
+  readonly attributeNames: number[] = [];
+  /** Whether every event has the same attributes, which are there once. */
+  hasSharedAttributes = false;
+  #bodyRow = 0;
+  #bodyAt = 0;
+  #attributesRow = 0;
+  #attributesAt = 0;
+
+  constructor(bytes: Buffer, view: DataView) {
+    this.bytes = bytes;
+    this.view = view;
+  }
+
+  get metricCount(): number {
+    return this.metricNames.length / 2;
+  }
+
+  get attributeCount(): number {
+    return this.attributeNames.length / 2;
+  }
+
+  get hasBodies(): boolean {
+    return this.bodyEnd > this.bodyStart;
+  }
+
+  offsetAt(row: number): number {
+    return this.view.getUint32(this.offsets + row * offsetBytes, true);
+  }
+
+  /** 0 stands for 9, as an absent one does. */
+  severityAt(row: number): number {
+    if (this.severityBytes === 0) return 9;
+    return this.bytes[this.severities + (this.severityBytes === 1 ? 0 : row)] || 9;
+  }
+
+  timePosition(row: number): number {
+    return this.times + row * timeBytes;
+  }
+
+  stepPosition(row: number): number {
+    return this.steps + row * stepBytes;
+  }
+
+  metricsPosition(row: number): number {
+    return this.metrics + row * this.metricCount * metricBytes;
+  }
+
+  /** Where the body of a row begins with its length; of row `count`, the end. Cheap for rows that ascend. */
+  bodyPosition(row: number): number {
+    if (row === this.count) return this.bodyEnd;
+    if (this.#bodyAt === 0 || row < this.#bodyRow) {
+      this.#bodyRow = 0;
+      this.#bodyAt = this.bodyStart;
+    }
+    this.#bodyAt = skipTexts(this.bytes, this.#bodyAt, row - this.#bodyRow);
+    this.#bodyRow = row;
+    return this.#bodyAt;
+  }
+
+  /** Where the attributes of a row begin; of row `count`, the end. Not for shared ones. */
+  attributesPosition(row: number): number {
+    if (row === this.count) return this.attributesEnd;
+    if (this.#attributesAt === 0 || row < this.#attributesRow) {
+      this.#attributesRow = 0;
+      this.#attributesAt = this.attributesStart;
+    }
+    const texts = (row - this.#attributesRow) * this.attributeCount;
+    this.#attributesAt = skipTexts(this.bytes, this.#attributesAt, texts);
+    this.#attributesRow = row;
+    return this.#attributesAt;
+  }
+}
+
+const cursor = new Cursor();
+
+/** Reads the block that lies between `start` and `end`. Returns what is wrong with it, or nothing. */
+export function readBlock(block: BlockView, start: number, end: number): string {
+  const { bytes } = block;
+  let offsetsEnd = absent;
+  let timesEnd = absent;
+  let stepsEnd = absent;
+  let metricsEnd = absent;
+  let traceIdsEnd = absent;
+  let spanIdsEnd = absent;
+  let twice = '';
+  cursor.reset(bytes, start, end);
+  while (cursor.position < end) {
+    const tag = cursor.tag();
+    if (tag === 0x10) {
+      block.count = cursor.varint();
+      continue;
+    }
+    if ((tag & 7) !== 2) {
+      if (tag === 0x1d || tag === 0x21 || tag === 0x29 || tag === 0x49) {
+        return `field ${tag >>> 3} of a block is not packed`;
+      }
+      cursor.skip(tag);
+      continue;
+    }
+    cursor.bytes();
+    const { fieldStart, fieldEnd } = cursor;
+    switch (tag) {
+      case 0x0a:
+        block.nameStart = fieldStart;
+        block.nameEnd = fieldEnd;
+        break;
+      case 0x1a:
+        if (offsetsEnd !== absent) twice = 'sequence_offset';
+        block.offsets = fieldStart;
+        offsetsEnd = fieldEnd;
+        break;
+      case 0x22:
+        if (timesEnd !== absent) twice = 'time_unix_nano';
+        block.times = fieldStart;
+        timesEnd = fieldEnd;
+        break;
+      case 0x2a:
+        if (stepsEnd !== absent) twice = 'step';
+        block.steps = fieldStart;
+        stepsEnd = fieldEnd;
+        break;
+      case 0x32:
+        block.severities = fieldStart;
+        block.severityBytes = fieldEnd - fieldStart;
+        break;
+      case 0x3a:
+        block.bodyStart = fieldStart;
+        block.bodyEnd = fieldEnd;
+        break;
+      case 0x42:
+        block.metricNames.push(fieldStart, fieldEnd);
+        break;
+      case 0x4a:
+        if (metricsEnd !== absent) twice = 'metric';
+        block.metrics = fieldStart;
+        metricsEnd = fieldEnd;
+        break;
+      case 0x52:
+        block.attributeNames.push(fieldStart, fieldEnd);
+        break;
+      case 0x5a:
+        block.attributesStart = fieldStart;
+        block.attributesEnd = fieldEnd;
+        break;
+      case 0x62:
+        block.traceIds = fieldStart;
+        traceIdsEnd = fieldEnd;
+        break;
+      case 0x6a:
+        block.spanIds = fieldStart;
+        spanIdsEnd = fieldEnd;
+        break;
+      default:
+    }
+  }
+  if (cursor.problem !== '') return `a block is not valid Protobuf: ${cursor.problem}`;
+  if (twice !== '') return `${twice} of a block comes in more than one piece`;
+  const { count, metricCount, attributeCount } = block;
+  if (count < 1) return 'a block has no count; it must be at least 1';
+  const lengths: [string, number, number, number, boolean][] = [
+    ['sequence_offset', block.offsets, offsetsEnd, offsetBytes, true],
+    ['time_unix_nano', block.times, timesEnd, timeBytes, true],
+    ['step', block.steps, stepsEnd, stepBytes, false],
+    ['metric', block.metrics, metricsEnd, metricCount * metricBytes, metricCount > 0],
+    ['trace_id', block.traceIds, traceIdsEnd, traceIdBytes, false],
+    ['span_id', block.spanIds, spanIdsEnd, spanIdBytes, false],
+  ];
+  for (const [name, from, to, width, isRequired] of lengths) {
+    if (to === from && !isRequired) continue;
+    if (to - from !== count * width) {
+      return `${name} of a block has ${to - from} bytes; its ${count} events take ${count * width}`;
+    }
+  }
+  // What is there and empty is absent.
+  if (stepsEnd === block.steps) block.steps = absent;
+  if (traceIdsEnd === block.traceIds) block.traceIds = absent;
+  if (spanIdsEnd === block.spanIds) block.spanIds = absent;
+  if (block.severityBytes > 1 && block.severityBytes !== count) {
+    return `severity_number of a block has ${block.severityBytes} bytes; 0, 1 or its count of events, ${count}, are allowed`;
+  }
+  if (attributeCount > 0) {
+    const rowEnd = skipTexts(bytes, block.attributesStart, attributeCount);
+    block.hasSharedAttributes = rowEnd === block.attributesEnd;
+    if (rowEnd > block.attributesEnd) return 'attribute of a block has fewer texts than attribute names';
+  } else if (block.attributesEnd > block.attributesStart) {
+    return 'a block has attributes without names';
+  }
+  return '';
+}
+
+/** Behind `texts` strings that each begin with their length; beyond the buffer, if they are not all in it. */
+export function skipTexts(bytes: Buffer, position: number, texts: number): number {
+  let at = position;
+  for (let text = 0; text < texts; text++) {
+    if (at >= bytes.length) return bytes.length + 1;
+    const length = bytes[at++] as number;
+    at += length < 0x80 ? length : longLength(bytes, at, length);
+  }
+  return at;
+}
+
+/** The rest of a length whose first byte, at `position` − 1, says that it goes on: its bytes and its value. */
+function longLength(bytes: Buffer, position: number, first: number): number {
+  let length = first & 0x7f;
+  let at = position;
+  for (let scale = 128; at < bytes.length && scale < 2 ** 35; scale *= 128) {
+    const byte = bytes[at++] as number;
+    length += (byte & 0x7f) * scale;
+    if (byte < 0x80) return at - position + length;
+  }
+  return bytes.length + 1;
+}

@@ -1,0 +1,81 @@
+/**
+ * Whether the events of blocks and the losses take each number of a request once.
+ *
+ * An event is counted by its place among the events, which is its offset without the lost numbers before
+ * it: so there are as many places as events, however many numbers were lost.
+ */
+import type { BlockView } from '../event-block.js';
+import type { Loss } from '../record.js';
+
+/** Marks of the places that are taken; kept, because a request is looked at at a time. */
+let marks = new Uint8Array(16_384);
+
+/** What is wrong with the numbers, or nothing. `losses` ascend without overlap. */
+export function findNumberProblem(
+  blocks: readonly BlockView[],
+  losses: readonly Loss[],
+  firstSequence: number,
+  eventCount: number,
+): string {
+  if (marks.length < eventCount) marks = new Uint8Array(eventCount);
+  else marks.fill(0, 0, eventCount);
+  let taken = 0;
+  for (const block of blocks) {
+    const problem =
+      losses.length === 0
+        ? markOffsets(block, eventCount)
+        : markBetweenLosses(block, losses, firstSequence, eventCount);
+    if (problem !== '') return problem;
+  }
+  for (let place = 0; place < eventCount; place++) taken += marks[place] as number;
+  if (taken === eventCount) return '';
+  return `two events of the request have the same sequence: ${eventCount} events take ${taken} numbers`;
+}
+
+function markOffsets({ view, offsets, count }: BlockView, eventCount: number): string {
+  let before = -1;
+  for (let row = 0; row < count; row++) {
+    const offset = view.getUint32(offsets + row * 4, true);
+    if (offset <= before) return descending(before, offset);
+    if (offset >= eventCount) return beyond(offset, eventCount);
+    marks[offset] = 1;
+    before = offset;
+  }
+  return '';
+}
+
+function markBetweenLosses(
+  block: BlockView,
+  losses: readonly Loss[],
+  firstSequence: number,
+  eventCount: number,
+): string {
+  let before = -1;
+  let loss = 0;
+  let lost = 0;
+  for (let row = 0; row < block.count; row++) {
+    const offset = block.offsetAt(row);
+    if (offset <= before) return descending(before, offset);
+    const sequence = firstSequence + offset;
+    for (let next = losses[loss]; next !== undefined && next.firstSequence <= sequence; next = losses[loss]) {
+      if (sequence < next.firstSequence + next.count) {
+        return `sequence ${sequence} is an event of a block and lies in a loss`;
+      }
+      lost += next.count;
+      loss++;
+    }
+    const place = offset - lost;
+    if (place >= eventCount) return beyond(offset, eventCount + lost);
+    marks[place] = 1;
+    before = offset;
+  }
+  return '';
+}
+
+function descending(before: number, offset: number): string {
+  return `a block has sequence_offset ${offset} behind ${before}; they must ascend`;
+}
+
+function beyond(offset: number, numbers: number): string {
+  return `a block has sequence_offset ${offset}; the request's numbers end at offset ${numbers - 1}`;
+}
