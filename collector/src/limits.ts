@@ -175,6 +175,14 @@ export const innerLimits = {
     /** The buffer that segments are read into does not grow beyond this; a larger one gets its own. */
     scratchBytes: 512 * MiB,
   },
+  handover: {
+    /** A smaller body is sent: a file costs more than so many bytes on a socket. */
+    leastBytes: 256 * KiB,
+    /** Files that are kept to be written again; each is as large as a batch. */
+    keptFiles: 4,
+    /** A store that offered nothing is asked again after this long. */
+    askAgainMs: 10_000,
+  },
   commit: {
     /** Producers that need not be announced again; an announcement may be repeated. */
     knownProducers: 100_000,

@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http';
 import { pipeline, type Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Exception, exception } from './exceptions.js';
+import type { BodyFile, HandedBodies } from './handed-body.js';
 import type { Encoding, StatementRequest } from './request.js';
 import type { Spool, SpoolFile } from './spool.js';
 import { classify, type Statement } from './statement.js';
@@ -18,13 +19,27 @@ export interface ReceivedStatement {
   /** The SQL; for an INSERT with data, its head. */
   readonly text: Buffer;
   /** The data of an INSERT; the receiver of this removes it. */
-  readonly data: SpoolFile | undefined;
+  readonly data: BodyFile | undefined;
 }
 
 export type Decoder = (body: IncomingMessage, encoding: 'zstd' | 'lz4') => AsyncIterable<Buffer>;
 
 /** Enough for the head of any INSERT; only a statement with a longer head is held in memory first. */
 const headBytes = 256 * 1024;
+
+/** An INSERT whose data lies in a file already; the statement is in the URL, and the body is empty. */
+export async function receiveHanded(
+  request: StatementRequest,
+  handedBody: string,
+  handed: HandedBodies,
+): Promise<ReceivedStatement> {
+  const text = Buffer.from(`${request.query}\n`);
+  const statement = classify(text.toString('latin1'));
+  if (statement.kind !== 'insert') {
+    throw exception('BAD_ARGUMENTS', 'only an INSERT with a FORMAT can have its data handed over');
+  }
+  return { statement, text, data: await handed.find(handedBody) };
+}
 
 export async function receive(
   request: StatementRequest,

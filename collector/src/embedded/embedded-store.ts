@@ -20,6 +20,7 @@ import { Admission } from './admission.js';
 import { createDecoder } from './decode.js';
 import { type Engine, openEngine } from './engine.js';
 import { writeEngineConfig } from './engine-config.js';
+import { HandedBodies } from './handed-body.js';
 import { type HandlerParts, handle } from './handler.js';
 import { ResultPipes } from './result-pipe.js';
 import { Running } from './running.js';
@@ -62,7 +63,9 @@ class HttpStore implements EmbeddedStore {
   readonly #dataDir: string;
   readonly #requests = new Set<Promise<void>>();
   readonly #active = new Set<AbortController>();
-  #opened: { engine: Engine; sessions: Sessions; spool: Spool; server: Server } | undefined;
+  #opened:
+    | { engine: Engine; sessions: Sessions; spool: Spool; handed: HandedBodies; server: Server }
+    | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: EmbeddedStoreOptions) {
@@ -78,6 +81,7 @@ class HttpStore implements EmbeddedStore {
     const configFile = await this.#prepareDirectory();
     const engine = await openEngine(this.#dataDir, configFile);
     const spool = new Spool(this.#dataDir, limits.insertBodyBytes);
+    const handed = new HandedBodies(spool.directory, limits.insertBodyBytes);
     const sessions = new Sessions(engine);
     const pipes = new ResultPipes(spool.directory);
     const parts: HandlerParts = {
@@ -85,6 +89,7 @@ class HttpStore implements EmbeddedStore {
       sessions,
       pipes,
       spool,
+      handed,
       limits,
       running: new Running(engine),
       admission: new Admission(limits),
@@ -95,13 +100,14 @@ class HttpStore implements EmbeddedStore {
     const server = this.#createServer(parts);
     try {
       await spool.start();
+      await handed.start();
       await pipes.start();
       await listen(server, this.#options.host, this.#options.port);
     } catch (error) {
       await engine.close();
       throw error;
     }
-    this.#opened = { engine, sessions, spool, server };
+    this.#opened = { engine, sessions, spool, handed, server };
     const { port } = server.address() as AddressInfo;
     const host = this.#options.host.includes(':') ? `[${this.#options.host}]` : this.#options.host;
     const url = `http://${host}:${port}`;
@@ -133,6 +139,7 @@ class HttpStore implements EmbeddedStore {
     opened.server.closeAllConnections();
     await this.#drained();
     await closed;
+    opened.handed.stop();
     await opened.sessions.close();
     await opened.engine.close();
     await rm(opened.spool.directory, { recursive: true, force: true });

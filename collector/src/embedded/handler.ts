@@ -7,11 +7,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admission } from './admission.js';
-import { bodyOf, type Decoder, type ReceivedStatement, receive } from './body.js';
+import { bodyOf, type Decoder, type ReceivedStatement, receive, receiveHanded } from './body.js';
 import type { Engine } from './engine.js';
 import { exception, exceptionOfCode } from './exceptions.js';
 import type { Execution } from './execution.js';
 import { readForm } from './form.js';
+import { type HandedBodies, handoverPath } from './handed-body.js';
 import { runInsert, runInsertSelect } from './insert.js';
 import { isReadOnly, prelude } from './prelude.js';
 import { runSelect, runSmall, unexpected } from './read.js';
@@ -28,6 +29,7 @@ export interface HandlerParts {
   readonly running: Running;
   readonly pipes: ResultPipes;
   readonly spool: Spool;
+  readonly handed: HandedBodies;
   readonly admission: Admission;
   readonly decode: Decoder;
   readonly limits: Execution['limits'];
@@ -49,6 +51,14 @@ export async function handle(
   }
   if (url.pathname === '/ping') return sendText(response, 200, 'Ok.\n');
   if (url.pathname === '/replicas_status') return sendText(response, 200, 'Ok.\n');
+  if (url.pathname === handoverPath && method === 'GET') {
+    try {
+      authenticate(url.searchParams, message.headers);
+    } catch (error) {
+      return sendException(response, { engine: parts.engine, queryId: '' }, unexpected(error));
+    }
+    return sendText(response, 200, JSON.stringify(parts.handed.offer));
+  }
   if (url.pathname !== '/') {
     const hint =
       'There is no handle for this path. Use / and /ping for health checks, or send queries from your program with POST method or GET method with parameter query';
@@ -70,10 +80,10 @@ export async function handle(
     });
     identity = { engine: parts.engine, queryId: request.queryId };
     const body = isForm ? emptyBody() : whole(parts, message, request.requestEncoding);
-    const received = await receive(request, body, {
-      spool: parts.spool,
-      queryBytes: parts.limits.queryBytes,
-    });
+    const received =
+      request.handedBody === undefined
+        ? await receive(request, body, { spool: parts.spool, queryBytes: parts.limits.queryBytes })
+        : await receiveHanded(request, request.handedBody, parts.handed);
     try {
       await execute(parts, { request, received, response, identity });
     } finally {

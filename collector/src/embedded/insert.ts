@@ -7,9 +7,9 @@
  */
 import { Exception, exceptionCodes } from './exceptions.js';
 import type { Execution } from './execution.js';
+import type { BodyFile } from './handed-body.js';
 import { quoteString } from './prelude.js';
 import { sendException, sendReply } from './response.js';
-import type { SpoolFile } from './spool.js';
 import type { Statement } from './statement.js';
 
 type InsertStatement = Extract<Statement, { kind: 'insert' }>;
@@ -17,7 +17,7 @@ type InsertStatement = Extract<Statement, { kind: 'insert' }>;
 export async function runInsert(
   execution: Execution,
   statement: InsertStatement,
-  data: SpoolFile,
+  data: BodyFile,
 ): Promise<void> {
   const { received, connection, response, identity } = execution;
   const { text } = received;

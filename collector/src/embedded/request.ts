@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { exception } from './exceptions.js';
+import { handedBodyParameter } from './handed-body.js';
 
 /** How a body or a result is compressed on the way. */
 export type Encoding = 'gzip' | 'deflate' | 'br' | 'zstd' | 'lz4';
@@ -26,6 +27,8 @@ export interface StatementRequest {
   readonly defaultFormat: string;
   readonly settings: ReadonlyMap<string, string>;
   readonly parameters: ReadonlyMap<string, string>;
+  /** Names the file that holds the data of an INSERT, which then has no body. */
+  readonly handedBody: string | undefined;
   readonly session: SessionRequest | undefined;
   readonly requestEncoding: Encoding | undefined;
   readonly responseEncoding: Encoding | undefined;
@@ -42,6 +45,7 @@ const transport = new Set([
   ...['send_progress_in_http_headers', 'http_headers_progress_interval_ms', 'enable_http_compression'],
   ...['client_protocol_version', 'add_http_cors_header', 'cancel_http_readonly_queries_on_client_close'],
   ...['http_zlib_compression_level', 'network_compression_method', 'log_queries'],
+  handedBodyParameter,
 ]);
 const encodings: readonly Encoding[] = ['zstd', 'lz4', 'gzip', 'br', 'deflate'];
 /** ClickHouse's own default and maximum, in seconds. */
@@ -87,6 +91,7 @@ export function parseRequest(request: {
     defaultFormat: checkedFormat(given.get('default_format') || header(headers, 'x-clickhouse-format')),
     settings,
     parameters,
+    handedBody: given.get(handedBodyParameter),
     session: parseSession(given),
     protocolVersion: Number(given.get('client_protocol_version') ?? 0) || 0,
     requestEncoding: parseContentEncoding(header(headers, 'content-encoding')),

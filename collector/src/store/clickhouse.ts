@@ -5,6 +5,7 @@
 import { Pool } from 'undici';
 import { isPlanted } from '../fault-points.js';
 import type { StoreLimits } from '../limits.js';
+import { type HandedBody, Handover, isLoopback, type Offer } from './handover.js';
 
 export interface StoreAddress {
   /** Such as http://127.0.0.1:8123. User and password may stand in it. */
@@ -38,6 +39,8 @@ export class ClickHouse {
   readonly #pool: Pool;
   readonly #path: string;
   readonly #headers: Record<string, string>;
+  /** To an embedded store on this machine; it is found out whether there is one. */
+  readonly #handover: Handover | undefined;
 
   constructor(address: StoreAddress, limits: StoreLimits) {
     const url = new URL(address.url);
@@ -56,15 +59,41 @@ export class ClickHouse {
       keepAliveMaxTimeout: limits.keepAliveMs,
       connect: { timeout: 10_000 },
     });
+    if (isLoopback(url)) this.#handover = new Handover(() => this.#askForOffer(limits.queryTimeoutMs));
   }
 
   async send(request: StoreRequest): Promise<StoreAnswer> {
+    const { body } = request;
+    const handover = this.#handover;
+    if (body === undefined || handover === undefined) return this.#send(request);
+    const bytes = body.reduce((sum, chunk) => sum + chunk.length, 0);
+    const handed = await handover.take(body, bytes);
+    if (handed === undefined) return this.#send(request);
+    const answer = await this.#send(request, handed);
+    if (answer.kind === 'unknown') {
+      handover.lost(handed);
+      return answer;
+    }
+    if (answer.kind === 'exception' && handoverRefusals.has(answer.code)) {
+      // Nothing was inserted: the store has no such file, or is no embedded store any more.
+      handover.lost(handed);
+      return this.#send(request);
+    }
+    handover.done(handed);
+    return answer;
+  }
+
+  async #send(request: StoreRequest, handed?: HandedBody): Promise<StoreAnswer> {
     const search = new URLSearchParams({ database: this.#address.database, wait_end_of_query: '1' });
     for (const [name, value] of Object.entries(request.settings ?? {})) search.set(name, String(value));
     for (const [name, value] of Object.entries(request.parameters ?? {})) search.set(`param_${name}`, value);
     const headers = { ...this.#headers };
     let body: string | AsyncIterable<Buffer> = request.query;
-    if (request.body !== undefined) {
+    if (handed !== undefined) {
+      search.set('query', request.query);
+      search.set('sluice_handed_body', handed.parameter);
+      body = '';
+    } else if (request.body !== undefined) {
       search.set('query', request.query);
       headers['content-length'] = String(request.body.reduce((sum, chunk) => sum + chunk.length, 0));
       body = iterate(request.body);
@@ -85,10 +114,30 @@ export class ClickHouse {
     }
   }
 
+  async #askForOffer(timeoutMs: number): Promise<Offer | undefined> {
+    const response = await this.#pool.request({
+      method: 'GET',
+      path: '/sluice/handover',
+      headers: this.#headers,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+    });
+    const text = await response.body.text();
+    if (response.statusCode !== 200) return undefined;
+    const offer = JSON.parse(text) as Partial<Record<keyof Offer, unknown>>;
+    const { directory, proofFile, proof } = offer;
+    const isOffer = [directory, proofFile, proof].every((part) => typeof part === 'string');
+    return isOffer ? (offer as Offer) : undefined;
+  }
+
   async close(): Promise<void> {
+    this.#handover?.close();
     await this.#pool.destroy();
   }
 }
+
+/** FILE_DOESNT_EXIST, and UNKNOWN_SETTING as a ClickHouse server calls the parameter. */
+const handoverRefusals = new Set([107, 115]);
 
 async function* iterate(chunks: readonly Buffer[]): AsyncIterable<Buffer> {
   yield* chunks;
