@@ -40,6 +40,7 @@ export class CallIntake {
   #accepted = 0;
   #duplicates = 0;
   #rejections: Rejection[] = [];
+  #isFlush = false;
 
   constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number) {
     this.#log = log;
@@ -70,6 +71,7 @@ export class CallIntake {
       if (decoded.kind === 'invalid') return { kind: 'invalid', message: decoded.problem };
       this.#producer = { key: decoded.producer.id.toString('latin1'), encoded: unpooled(scan.producer) };
     }
+    if (scan.flush) this.#isFlush = true;
     const count = scan.lastSequence - scan.firstSequence + 1;
     if (count === 0) return undefined;
 
@@ -155,6 +157,7 @@ export class CallIntake {
     }
     const outcome = await this.#log.synced();
     if (outcome === 'failed' || this.#isInterrupted()) return interrupted;
+    if (this.#isFlush) this.#log.sealFor(this.#producer.key);
     return {
       durableSequence: this.#log.durableOf(this.#producer.key),
       accepted: this.#accepted,

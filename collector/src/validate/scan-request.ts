@@ -27,6 +27,8 @@ export interface ScannedRequest {
   /** Numbers covered by the losses. */
   readonly lossCount: number;
   readonly rejections: readonly Rejection[];
+  /** Whether somebody waits for what the call has brought. */
+  readonly flush: boolean;
 }
 
 export type RequestScan =
@@ -48,6 +50,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
   let firstSequence = 0;
   let eventCount = 0;
   let blockCount = 0;
+  let flush = false;
   const losses: Loss[] = [];
   /** By index of the event; the sequence is known once all losses are. */
   const rejected: { index: number; reason: number; detail: string }[] = [];
@@ -97,6 +100,8 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
           `the request has more than ${limits.lossesPerRequest} losses, which is all that is allowed`,
         );
       }
+    } else if (tag === 0x30) {
+      flush = cursor.varint() !== 0;
     } else {
       cursor.skip(tag);
     }
@@ -124,6 +129,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       losses,
       lossCount: 0,
       rejections: [],
+      flush,
     };
   }
   if (firstSequence < 1)
@@ -160,6 +166,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     losses,
     lossCount,
     rejections: withSequences(rejected, firstSequence, losses),
+    flush,
   };
 }
 
