@@ -343,8 +343,9 @@ export class Delivery implements Deliverer {
     this.#clearTimer('progress');
     const { ackTimeoutMs, exitTimeoutMs } = this.#settings;
     const sinceMs = this.#clock.monotonicMs();
-    const isMark = open.isHalfClosed && open.requests === 0;
+    const isMark = isMarkAlone(open);
     const checkMs = Math.min(ackTimeoutMs, isMark ? internalLimits.flushMarkMs : exitTimeoutMs);
+    // A mark that is given up costs nothing, so it gets no turn more.
     let isLate = isMark;
     const check = (): void => {
       // Between two requests an open call is quiet by right; it is the half-close that is late then.
@@ -370,7 +371,7 @@ export class Delivery implements Deliverer {
     // Whatever hangs, a new connection is the way around it.
     this.#transport.disconnect();
     const message = `no progress for ${Math.round(waitedMs)} ms (ackTimeoutMs is ${this.#settings.ackTimeoutMs})`;
-    if (open.requests === 0) this.#onMarkFailed(open, message);
+    if (isMarkAlone(open)) this.#onMarkFailed(open, message);
     else this.#onFailed({ code: grpcStatus.DEADLINE_EXCEEDED, message });
   }
 
@@ -378,7 +379,7 @@ export class Delivery implements Deliverer {
     if (this.#open !== open) return;
     this.#endCall();
     if (outcome.kind === 'acknowledged') this.#onAcknowledged(open, outcome.response);
-    else if (open.requests === 0) this.#onMarkFailed(open, outcome.failure.message);
+    else if (isMarkAlone(open)) this.#onMarkFailed(open, outcome.failure.message);
     else this.#onFailed(outcome.failure, open);
   }
 
@@ -549,6 +550,11 @@ export class Delivery implements Deliverer {
     if (which === 'call') this.#callTimer = undefined;
     else this.#progressTimer = undefined;
   }
+}
+
+/** Whether a call carries nothing but the wish to have earlier ones committed. */
+function isMarkAlone({ requests, markedThrough }: OpenCall): boolean {
+  return requests === 0 && markedThrough > 0;
 }
 
 /** LogRequest { flush: true } */
