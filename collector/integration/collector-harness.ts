@@ -45,7 +45,7 @@ export function testConfig(dataDir: string, storeUrl: string, more: PartialConfi
     data: { directory: dataDir },
     grpc: { address: '127.0.0.1:0' },
     store: { url: storeUrl, retryInitialMs: 20, retryMaxMs: 200 },
-    wal: { segmentAgeMs: 100, segmentEvents: 5000 },
+    wal: { segmentAgeMs: 100, segmentMostAgeMs: 100, segmentEvents: 5000 },
     ...more,
   };
 }

@@ -120,7 +120,7 @@ test('when the disk budget is spent, calls get RESOURCE_EXHAUSTED and a delay, a
   await store.stop();
   const collector = await startCollector({
     ...testConfig(folder, url),
-    wal: { segmentAgeMs: 100, diskBytes: 300_000 },
+    wal: { segmentAgeMs: 100, segmentMostAgeMs: 100, diskBytes: 300_000 },
   });
   const client = new RawClient(collector.port);
   let acknowledged = 0;
@@ -160,7 +160,10 @@ test('when the disk budget is spent, calls get RESOURCE_EXHAUSTED and a delay, a
 });
 
 test('SIGTERM flushes what was acknowledged, and leaves nothing but an empty segment', async () => {
-  const collector = await startCollector({ ...testConfig(folder, store.url), wal: { segmentAgeMs: 60_000 } });
+  const collector = await startCollector({
+    ...testConfig(folder, store.url),
+    wal: { segmentAgeMs: 60_000, segmentMostAgeMs: 60_000 },
+  });
   const client = new RawClient(collector.port);
   await client.log([
     { producer: { id: producerId(1) }, first_sequence: '1', events: [{ name: 'x' }, { name: 'y' }] },

@@ -23,7 +23,7 @@ afterEach(async () => {
   await removeDataDir(folder);
 });
 
-const config = () => ({ ...testConfig(folder, store.url), wal: { segmentAgeMs: 40 } });
+const config = () => ({ ...testConfig(folder, store.url), wal: { segmentAgeMs: 40, segmentMostAgeMs: 40 } });
 const segments = (): string[] =>
   readdirSync(`${folder}/wal`)
     .filter((name) => name.endsWith('.wal'))
@@ -143,7 +143,7 @@ test('a segment of which nothing can be read is reported under the names that th
 });
 
 test('a segment that is damaged in the middle of its bisection doubles nothing, and its file is reported once', async () => {
-  const settings = { ...config(), wal: { segmentEvents: 400, segmentAgeMs: 300 } };
+  const settings = { ...config(), wal: { segmentEvents: 400, segmentAgeMs: 300, segmentMostAgeMs: 300 } };
   collector = await startCollector(settings);
   await store.sql('ALTER TABLE events ADD CONSTRAINT allowed CHECK step != 77');
   await collector.stop();
@@ -211,7 +211,7 @@ test('a segment that rots while its collector bisects it doubles nothing, and it
     const { port } = proxy.address() as AddressInfo;
     collector = await startCollector({
       ...testConfig(folder, `http://127.0.0.1:${port}`),
-      wal: { segmentEvents: 400, segmentAgeMs: 300 },
+      wal: { segmentEvents: 400, segmentAgeMs: 300, segmentMostAgeMs: 300 },
     });
     await store.sql('ALTER TABLE events ADD CONSTRAINT allowed CHECK step != 77');
     const client = new RawClient(collector.port);

@@ -38,7 +38,7 @@ export const stopCollector = async (): Promise<void> => void (await collector?.s
 export const config = (segmentEvents: number, storeMore: object = {}): PartialConfig => ({
   ...testConfig(folder, store.url),
   store: { url: store.url, retryInitialMs: 20, retryMaxMs: 200, ...storeMore },
-  wal: { segmentAgeMs: 400, segmentEvents },
+  wal: { segmentAgeMs: 400, segmentMostAgeMs: 400, segmentEvents },
 });
 export const start = async (settings: PartialConfig, faults?: FaultPlan): Promise<CollectorProcess> => {
   collector = await startCollector(settings, faults);

@@ -75,7 +75,7 @@ async function fill(more: object = {}): Promise<void> {
   collector = await startCollector({
     ...testConfig(folder, store.url),
     store: { url: store.url, retryInitialMs: 20, ...more },
-    wal: { segmentAgeMs: 300, segmentEvents: 1000 },
+    wal: { segmentAgeMs: 300, segmentMostAgeMs: 300, segmentEvents: 1000 },
   });
   await store.sql("ALTER TABLE events ADD CONSTRAINT allowed CHECK metrics['forbidden'] = 0");
   const client = new RawClient(collector.port);

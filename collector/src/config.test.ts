@@ -41,6 +41,18 @@ test('a wrong value is named with what it is', () => {
   );
 });
 
+test('a longest age of a segment that is less than its age is an error that names both', () => {
+  assert.throws(
+    () => makeConfig({ wal: { segmentAgeMs: 2000, segmentMostAgeMs: 1999 } }),
+    /wal\.segmentMostAgeMs is 1999 and wal\.segmentAgeMs is 2000/,
+  );
+  assert.throws(
+    () => makeConfig({ wal: { segmentAgeMs: 20_000 } }),
+    /wal\.segmentMostAgeMs is 10000 and wal\.segmentAgeMs is 20000.*at least 20000/,
+  );
+  assert.equal(makeConfig({ wal: { segmentAgeMs: 10_000 } }).wal.segmentMostAgeMs, 10_000);
+});
+
 test('an unknown variable is named with the nearest known one', () => {
   assert.throws(
     () => environmentLayer({ SLUICE_WAL_SEGMENT_AGE: '5' }),

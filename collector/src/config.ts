@@ -156,10 +156,19 @@ export function makeConfig(...layers: readonly Layer[]): Config {
     }
   }
   const result = configSchema.safeParse(merged);
-  if (result.success) return result.data;
+  if (result.success) return checkAges(result.data);
   throw new SluiceError(
     'configuration',
     result.error.issues.map((issue) => describeIssue(issue, merged)).join('\n'),
+  );
+}
+
+function checkAges(config: Config): Config {
+  const { segmentAgeMs, segmentMostAgeMs } = config.wal;
+  if (segmentMostAgeMs >= segmentAgeMs) return config;
+  throw new SluiceError(
+    'configuration',
+    `configuration key wal.segmentMostAgeMs is ${segmentMostAgeMs} and wal.segmentAgeMs is ${segmentAgeMs}: a segment that holds little is not sealed before one that holds much; set wal.segmentMostAgeMs to at least ${segmentAgeMs}`,
   );
 }
 

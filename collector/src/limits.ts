@@ -87,7 +87,16 @@ export const walLimits = {
   segmentBytes: 16 * MiB,
   /** Losses and rejections, each a row of `losses`. */
   segmentLedgerRows: 50_000,
+  /** The age at which a segment is sealed that holds much; see wal/seal-age.ts … */
   segmentAgeMs: 1000,
+  /** … and one that holds little. At least `segmentAgeMs`; equal to it, every segment is sealed at that age. */
+  segmentMostAgeMs: 10_000,
+  /** Little is less than so many events, losses and rejections … */
+  segmentSmallEvents: 10_000,
+  /** … and less than so many bytes. */
+  segmentSmallBytes: 2 * MiB,
+  /** A segment is sealed for a flush no earlier than so long after the one before it, however many flush. */
+  flushSealMs: 200,
   /** Log on disk, sealed and open segments together; above it calls get RESOURCE_EXHAUSTED. */
   diskBytes: 10 * GiB,
   /** What a client is told to wait when the budget is spent or the log cannot be written. */

@@ -23,7 +23,7 @@ async function open(storage: MemoryStorage): Promise<Rig> {
   const sealed: SealedSegment[] = [];
   const log = new WriteAheadLog({
     storage,
-    limits: { ...walLimits, segmentAgeMs: 3_600_000 },
+    limits: { ...walLimits, segmentAgeMs: 3_600_000, segmentMostAgeMs: 3_600_000 },
     now: () => nowMs,
     monotonic: () => 0,
     makeIds: (floor) => new Uuid7Source(() => nowMs++, floor),

@@ -45,8 +45,8 @@ export async function runs(flags: RunsFlags): Promise<void> {
   const where = `${shownUrl(url)}, database ${database}`;
   process.stdout.write(
     project === undefined
-      ? `No runs yet in ${where}; what is acknowledged shows within about a second.\nLog some events (see the README), or try it with recorded ones:\n  npm run demo\n`
-      : `No runs of project ${project} in ${where}; what is acknowledged shows within about a second.\nAll projects:\n  npx sluice runs${flags.store === undefined ? '' : ` --store ${flags.store}`}\n`,
+      ? `No runs yet in ${where}; what is flushed shows at once, the rest within some seconds.\nLog some events (see the README), or try it with recorded ones:\n  npm run demo\n`
+      : `No runs of project ${project} in ${where}; what is flushed shows at once, the rest within some seconds.\nAll projects:\n  npx sluice runs${flags.store === undefined ? '' : ` --store ${flags.store}`}\n`,
   );
 }
 

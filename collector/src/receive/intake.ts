@@ -39,6 +39,7 @@ export class CallIntake {
   #accepted = 0;
   #duplicates = 0;
   #rejections: Rejection[] = [];
+  #isFlush = false;
 
   constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number) {
     this.#log = log;
@@ -69,6 +70,7 @@ export class CallIntake {
       if (decoded.kind === 'invalid') return { kind: 'invalid', message: decoded.problem };
       this.#producer = { key: decoded.producer.id.toString('latin1'), encoded: unpooled(scan.producer) };
     }
+    if (scan.flush) this.#isFlush = true;
     const count = scan.lastSequence - scan.firstSequence + 1;
     if (count === 0) return undefined;
 
@@ -154,6 +156,7 @@ export class CallIntake {
     }
     const outcome = await this.#log.synced();
     if (outcome === 'failed' || this.#isInterrupted()) return interrupted;
+    if (this.#isFlush) this.#log.sealFor(this.#producer.key);
     return {
       durableSequence: this.#log.durableOf(this.#producer.key),
       accepted: this.#accepted,

@@ -36,6 +36,19 @@ test('an empty request has an empty range', () => {
   assert.equal(result.lastSequence - result.firstSequence, -1);
 });
 
+test('a wish to be committed soon may stand anywhere, alone, and as any number that is not zero', () => {
+  assert.equal(scan({ first_sequence: '1', events: [{ name: 'a' }] }).flush, false);
+  assert.equal(scan({ first_sequence: '1', events: [{ name: 'a' }], flush: true }).flush, true);
+  const alone = scan({ flush: true });
+  assert.deepEqual([alone.flush, alone.lastSequence - alone.firstSequence], [true, -1]);
+  const flushOf = (...bytes: number[]): boolean =>
+    (scanRequest(Buffer.from(bytes), messageLimits) as ScannedRequest).flush;
+  assert.equal(flushOf(0x30, 0x00), false);
+  assert.equal(flushOf(0x30, 0x02), true);
+  assert.equal(flushOf(0x30, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01), true);
+  assert.match(problem(Buffer.from([0x30])), /varint is cut short/);
+});
+
 test('losses use up numbers, and events take the ones between', () => {
   const result = scan({
     first_sequence: '10',

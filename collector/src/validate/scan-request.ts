@@ -30,6 +30,8 @@ export interface ScannedRequest {
   /** Numbers covered by the losses. */
   readonly lossCount: number;
   readonly rejections: readonly Rejection[];
+  /** Whether somebody waits for what the call has brought. */
+  readonly flush: boolean;
 }
 
 export type RequestScan =
@@ -51,6 +53,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
   const blocks: BlockView[] = [];
   let view: DataView | undefined;
   let blockEvents = 0;
+  let flush = false;
   const losses: Loss[] = [];
   /** By index of the event; the sequence is known once all losses are. */
   const rejected: { index: number; reason: number; detail: string }[] = [];
@@ -111,6 +114,8 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
           `the request has more than ${limits.lossesPerRequest} losses, which is all that is allowed`,
         );
       }
+    } else if (tag === 0x30) {
+      flush = cursor.varint() !== 0;
     } else {
       cursor.skip(tag);
     }
@@ -136,6 +141,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       losses,
       lossCount: 0,
       rejections: [],
+      flush,
     };
   }
   if (firstSequence < 1)
@@ -180,6 +186,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     losses,
     lossCount,
     rejections,
+    flush,
   };
 }
 

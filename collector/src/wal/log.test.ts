@@ -26,7 +26,7 @@ async function open(
   const sealed: SealedSegment[] = [];
   const log = new WriteAheadLog({
     storage,
-    limits: { ...walLimits, segmentAgeMs: 3_600_000, ...limits },
+    limits: { ...walLimits, segmentAgeMs: 3_600_000, segmentMostAgeMs: 3_600_000, ...limits },
     now: () => clock.now,
     monotonic: () => clock.mono,
     makeIds: (floor) => new Uuid7Source(() => clock.now, floor),

@@ -18,6 +18,7 @@ import { frameHeaderBytes } from './frame.js';
 import { type ProducerState, ProducerStates } from './producer-states.js';
 import { finishSegment, recoverLog } from './recovery.js';
 import { type RequestHead, requestHeadBytes } from './request-payload.js';
+import { sealAgeMs } from './seal-age.js';
 import { SealedSegments } from './sealed-segments.js';
 import { newSegmentFileName, segmentFileName } from './segment-name.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -89,8 +90,14 @@ export class WriteAheadLog {
   #queueBytes = 0;
   readonly #tickets = new Tickets();
   #running: Promise<void> | undefined;
-  #cancelSeal: (() => void) | undefined;
+  #sealTimer: { readonly dueMs: number; readonly cancel: () => void } | undefined;
   #sealDue = false;
+  /** When the open segment's first request was on the disk, on the monotonic clock. */
+  #firstAtMs: number | undefined;
+  /** When it is to be sealed because somebody flushed. */
+  #flushDueMs = Number.POSITIVE_INFINITY;
+  /** When the segment before it was sealed. */
+  #sealedAtMs = Number.NEGATIVE_INFINITY;
   #stopping = false;
   #problem = '';
   /** What to add to the monotonic clock to get the log's own, which goes on where it stood. */
@@ -226,6 +233,17 @@ export class WriteAheadLog {
   }
 
   /**
+   * Somebody waits for what a producer has brought, all of it synced: the open segment is sealed soon, if it
+   * holds any of that. Many who flush share a seal: there is one every `flushSealMs` at most.
+   */
+  sealFor(producerKey: string): void {
+    if (this.#stopping || this.#current === undefined || !this.#states.isInOpenSegment(producerKey)) return;
+    this.#flushDueMs = this.#sealedAtMs + this.#options.limits.flushSealMs;
+    this.#watchAge(this.#current);
+    if (this.#sealDue) this.#kick();
+  }
+
+  /**
    * Removes a segment that ClickHouse has committed, at once or when it may go. Never rejects: what the
    * disk refuses is tried again.
    */
@@ -330,16 +348,31 @@ export class WriteAheadLog {
     this.#tickets.settle(taken, 'durable');
     this.#tellRoom();
     await syncing;
-    this.#cancelSeal ??= this.#timers.after(this.#options.limits.segmentAgeMs, () => {
-      this.#cancelSeal = undefined;
+    this.#watchAge(segment);
+  }
+
+  /** Has the open segment, which is not empty, sealed when it is due. What it holds decides when that is. */
+  #watchAge(segment: SegmentWriter): void {
+    const nowMs = this.#options.monotonic();
+    this.#firstAtMs ??= nowMs;
+    const dueMs = Math.min(this.#firstAtMs + sealAgeMs(segment, this.#options.limits), this.#flushDueMs);
+    if (dueMs <= nowMs) {
+      this.#sealDue = true;
+      return;
+    }
+    if (this.#sealTimer?.dueMs === dueMs) return;
+    this.#cancelSealTimer();
+    const cancel = this.#timers.after(dueMs - nowMs, () => {
+      this.#sealTimer = undefined;
       this.#sealDue = true;
       this.#kick();
     });
+    this.#sealTimer = { dueMs, cancel };
   }
 
   #cancelSealTimer(): void {
-    this.#cancelSeal?.();
-    this.#cancelSeal = undefined;
+    this.#sealTimer?.cancel();
+    this.#sealTimer = undefined;
   }
 
   /** The open segment; a new one if it is empty and was opened on another day: its id dates the batch. */
@@ -375,6 +408,9 @@ export class WriteAheadLog {
     this.#current = undefined;
     this.#sealDue = false;
     this.#cancelSealTimer();
+    this.#firstAtMs = undefined;
+    this.#flushDueMs = Number.POSITIVE_INFINITY;
+    this.#sealedAtMs = this.#options.monotonic();
     this.#states.handedOn();
     this.#previousId = segment.id;
     this.#sealed.holdFrom(segment.id);

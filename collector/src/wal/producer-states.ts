@@ -51,6 +51,12 @@ export class ProducerStates {
     return this.#states.get(key)?.durable ?? 0;
   }
 
+  /** Whether the open segment has something of a producer on the disk. */
+  isInOpenSegment(key: string): boolean {
+    const state = this.#states.get(key);
+    return state !== undefined && state.durable > state.atOpening;
+  }
+
   /** Whether a producer can be remembered: one that is known, or a new one while there is room. */
   hasRoomFor(key: string): boolean {
     return this.#states.size < this.#most || this.#states.has(key);

@@ -34,7 +34,7 @@ async function open(
   const sealed: SealedSegment[] = [];
   const log = new WriteAheadLog({
     storage,
-    limits: { ...walLimits, segmentAgeMs: 3_600_000, ...limits },
+    limits: { ...walLimits, segmentAgeMs: 3_600_000, segmentMostAgeMs: 3_600_000, ...limits },
     now: () => nowMs,
     monotonic: () => 0,
     makeIds: (floor) => new Uuid7Source(() => nowMs++, floor),

@@ -5,14 +5,21 @@
 import { type WalLimits, walLimits } from '@sluice/collector/limits.js';
 import { SegmentSource } from '@sluice/collector/segment-source.js';
 import type { CrashingStorage } from '@sluice/collector/testing/crashing-storage.js';
+import type { VirtualTime } from '@sluice/collector/testing/virtual-time.js';
 import { Uuid7Source } from '@sluice/collector/uuid7.js';
 import { type SealedSegment, WriteAheadLog } from '@sluice/collector/wal/log.js';
 import type { Random } from '../random.js';
 import { type ModelStore, prepareBatch } from './model-store.js';
-import type { VirtualTime } from './virtual-time.js';
 
 /** Small, so that segments are sealed, carried on and removed all the time. */
-export const smallLimits = { ...walLimits, segmentEvents: 40, segmentBytes: 3000, segmentAgeMs: 50 };
+export const smallLimits = {
+  ...walLimits,
+  segmentEvents: 40,
+  segmentBytes: 3000,
+  segmentAgeMs: 50,
+  segmentMostAgeMs: 150,
+  segmentSmallEvents: 20,
+};
 
 export class Life {
   readonly log: WriteAheadLog;

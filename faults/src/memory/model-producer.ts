@@ -4,10 +4,13 @@
  */
 import { messageLimits } from '@sluice/collector/limits.js';
 import { CallIntake } from '@sluice/collector/receive/intake.js';
-import { producerId } from '@sluice/collector/testing/wire.js';
+import { encodeRequest, producerId } from '@sluice/collector/testing/wire.js';
 import type { WriteAheadLog } from '@sluice/collector/wal/log.js';
 import type { Random } from '../random.js';
 import { encodeNumbers } from './formula.js';
+
+/** What a logger's flush() puts behind the last request of a call. */
+const flushMark = encodeRequest({ flush: true });
 
 interface Frozen {
   readonly first: number;
@@ -76,6 +79,7 @@ export class ModelProducer {
         return;
       }
       if (this.#random.chance(0.3)) await new Promise((resolve) => setImmediate(resolve));
+      if (this.#random.chance(0.1)) intake.take(flushMark);
       const answer = await intake.acknowledge();
       if (this.#call !== call) return;
       // An answer promises all that its call carried, whatever else it says.

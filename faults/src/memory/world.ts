@@ -1,11 +1,11 @@
 /** Producers, a collector that may die, a disk that may fail, and a store: one history, from one seed. */
 import type { WalLimits } from '@sluice/collector/limits.js';
 import { CrashingStorage } from '@sluice/collector/testing/crashing-storage.js';
+import { VirtualTime } from '@sluice/collector/testing/virtual-time.js';
 import type { Random } from '../random.js';
 import { Life, turn } from './life.js';
 import { ModelProducer } from './model-producer.js';
 import { ModelStore } from './model-store.js';
-import { VirtualTime } from './virtual-time.js';
 
 /** A history that does not come to its end in so many turns hangs. */
 const mostTurnsToEnd = 3000;

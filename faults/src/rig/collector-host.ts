@@ -9,7 +9,7 @@ import { Host } from './host.js';
 
 /** Small segments and short pauses, so that a kill finds every stage at work. */
 export const smallSegments: CollectorSettings = {
-  wal: { segmentAgeMs: 50, segmentEvents: 1000, retryDelayMs: 100 },
+  wal: { segmentAgeMs: 50, segmentMostAgeMs: 50, segmentEvents: 1000, retryDelayMs: 100 },
   store: { retryInitialMs: 20, retryMaxMs: 200 },
   stop: { callsMs: 2000, flushMs: 30_000 },
 };

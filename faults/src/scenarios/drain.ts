@@ -22,7 +22,7 @@ export const scenario: Scenario = {
     const rig = await Rig.start(context, {
       run: 'drain',
       collector: {
-        wal: { segmentAgeMs: 1000, segmentEvents: 125_000 },
+        wal: { segmentAgeMs: 1000, segmentMostAgeMs: 1000, segmentEvents: 125_000 },
         stop: { callsMs: 5000, flushMs: 120_000 },
       },
       producers: {

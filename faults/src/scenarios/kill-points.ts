@@ -32,7 +32,7 @@ export const scenario: Scenario = {
       withProxy: true,
       // Young segments, so that the 20th visit to a point of theirs is soon, and few rows of losses, which
       // are inserts of their own: the store should keep up, so that kills hit live segments, not only replays.
-      collector: { wal: { segmentAgeMs: 80 } },
+      collector: { wal: { segmentAgeMs: 80, segmentMostAgeMs: 80 } },
       producers: { lossEvery: 1999, eventsPerSecond: 2000 },
     });
     const { collector, fleet, proxy } = rig;

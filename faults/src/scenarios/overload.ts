@@ -47,7 +47,7 @@ export const scenario: Scenario = {
       run: 'overload',
       withProxy: true,
       collector: {
-        wal: { segmentAgeMs: 200, segmentEvents, diskBytes, retryDelayMs: 200 },
+        wal: { segmentAgeMs: 200, segmentMostAgeMs: 200, segmentEvents, diskBytes, retryDelayMs: 200 },
       },
       producers: {
         isPlain: true,

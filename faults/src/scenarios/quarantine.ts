@@ -38,7 +38,7 @@ export const scenario: Scenario = {
     const rig = await Rig.start(context, {
       run: 'quarantine',
       // Segments that are worth a bisection.
-      collector: { wal: { segmentAgeMs: 300, segmentEvents: 1000 } },
+      collector: { wal: { segmentAgeMs: 300, segmentMostAgeMs: 300, segmentEvents: 1000 } },
       producers: { eventsPerSecond: 1500 },
     });
     const { collector, fleet, store, violations } = rig;

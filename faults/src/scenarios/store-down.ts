@@ -27,7 +27,14 @@ export const scenario: Scenario = {
     const rig = await Rig.start(context, {
       run: 'store-down',
       // Segments of the default size: this is about amounts.
-      collector: { wal: { segmentAgeMs: 1000, segmentEvents: 125_000, diskBytes: 10 * 1024 ** 3 } },
+      collector: {
+        wal: {
+          segmentAgeMs: 1000,
+          segmentMostAgeMs: 1000,
+          segmentEvents: 125_000,
+          diskBytes: 10 * 1024 ** 3,
+        },
+      },
       producers: {
         loggers: 2,
         eventsPerSecond: eventsPerSecond / 2,

@@ -21,7 +21,7 @@ export const scenario: Scenario = {
     const rig = await Rig.start(context, {
       run: 'store-slow',
       withProxy: true,
-      collector: { wal: { segmentAgeMs: 40, segmentEvents: 20_000 } },
+      collector: { wal: { segmentAgeMs: 40, segmentMostAgeMs: 40, segmentEvents: 20_000 } },
       producers: { loggers: 2, eventsPerSecond: 10_000, flushEveryMs: 300 },
     });
     const { collector, fleet, proxy, violations } = rig;

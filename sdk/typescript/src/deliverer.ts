@@ -20,6 +20,8 @@ export interface Deliverer {
   noticeSealed(): void;
   /** Resolves once everything up to `target` is acknowledged (true), or with false when it will not be in time. */
   waitFor(target: number, timeoutMs: number): Promise<boolean>;
+  /** Resolves once the collector was asked to commit what was waited for and is acknowledged, or at the deadline. */
+  marked(timeoutMs: number): Promise<void>;
   /** Gives up what is under way. Waiters learn that they waited in vain. */
   stop(): void;
 }

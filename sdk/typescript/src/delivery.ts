@@ -25,6 +25,8 @@ interface OpenCall {
   bytes: number;
   requests: number;
   lastSequence: number;
+  /** Up to this number its end asks the collector to commit soon; 0 if it does not ask. */
+  markedThrough: number;
   isAged: boolean;
   isHalfClosed: boolean;
 }
@@ -43,12 +45,16 @@ interface Waiter {
  * 3. After a failure the next call carries only what is frozen already (or one request) and is half-closed at
  *    once, so that a collector that keeps failing does not turn the buffer into many small frozen requests.
  * 4. Nothing waits without a timer, and no timer keeps the process alive (a waiter in flush() does).
+ * 5. What somebody waits for is marked: behind the last of it goes a message that asks the collector to commit soon;
+ *    if it is acknowledged already, that message goes alone. It is asked for once: such a call alone that fails is
+ *    not made again. Nothing is marked that nobody waits for.
  */
 export class Delivery implements Deliverer {
   readonly counts: DeliveryCounts = noCounts();
 
   readonly #settings: DeliverySettings;
   readonly #buffer: RequestSource;
+  readonly #producer: Uint8Array;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #diagnostics: Diagnostics;
@@ -72,11 +78,18 @@ export class Delivery implements Deliverer {
   #progressTimer: Timer | undefined;
   #pumpTimer: Timer | undefined;
   readonly #waiters = new Set<Waiter>();
+  /** The last number that somebody waited for … */
+  #flushTarget = 0;
+  /** … and the last that the collector was asked to commit soon. */
+  #markedThrough = 0;
+  readonly #markWaiters = new Set<() => void>();
   #isStopped = false;
 
   constructor(parts: {
     settings: DeliverySettings;
     buffer: RequestSource;
+    /** The producer field that goes in front of a call's first message; empty if it is not known. */
+    producer: Uint8Array;
     transport: Transport;
     clock: Clock;
     diagnostics: Diagnostics;
@@ -88,6 +101,7 @@ export class Delivery implements Deliverer {
   }) {
     this.#settings = parts.settings;
     this.#buffer = parts.buffer;
+    this.#producer = parts.producer;
     this.#transport = parts.transport;
     this.#clock = parts.clock;
     this.#diagnostics = parts.diagnostics;
@@ -113,7 +127,12 @@ export class Delivery implements Deliverer {
 
   /** Resolves once everything up to `target` is acknowledged (true), or with false at the deadline or the stop. */
   waitFor(target: number, timeoutMs: number): Promise<boolean> {
-    if (this.#buffer.firstPending > target) return Promise.resolve(true);
+    this.#flushTarget = Math.max(this.#flushTarget, target);
+    if (this.#buffer.firstPending > target) {
+      // At once, because an open call keeps the process alive and a timer does not.
+      if (this.#isMarkDue()) this.#pump();
+      return Promise.resolve(true);
+    }
     if (this.#isStopped) return Promise.resolve(false);
     return new Promise((resolve) => {
       // Someone awaits this, so it keeps the process alive, unlike every other timer.
@@ -132,6 +151,20 @@ export class Delivery implements Deliverer {
     });
   }
 
+  /** Resolves once what was waited for and is acknowledged is marked, or at the deadline. */
+  marked(timeoutMs: number): Promise<void> {
+    if (this.#isStopped || !this.#isMarkDue()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#clock.clearTimer(timer);
+        this.#markWaiters.delete(done);
+        resolve();
+      };
+      const timer = this.#clock.setTimer(done, timeoutMs, true);
+      this.#markWaiters.add(done);
+    });
+  }
+
   /** Gives up the open call and the connection. Waiters learn that they waited in vain. */
   stop(): void {
     if (this.#isStopped) return;
@@ -141,6 +174,7 @@ export class Delivery implements Deliverer {
       if (timer !== undefined) this.#clock.clearTimer(timer);
     }
     for (const waiter of [...this.#waiters]) waiter.done(false);
+    for (const done of [...this.#markWaiters]) done();
     this.#transport.disconnect();
   }
 
@@ -156,6 +190,7 @@ export class Delivery implements Deliverer {
     if (this.#isStopped || this.#backoff !== undefined || this.#open?.isHalfClosed) return;
     if (this.#open === undefined) {
       if (!this.#isRipe()) {
+        if (this.#isMarkDue()) this.#sendMark();
         this.#watchOpenDraft();
         return;
       }
@@ -210,7 +245,18 @@ export class Delivery implements Deliverer {
 
   /** Whether the acknowledgment is wanted as soon as there is nothing more to send. */
   #isHasty(): boolean {
-    return this.#waiters.size > 0 || this.#attempt > 0;
+    return this.#waiters.size > 0 || this.#attempt > 0 || this.#isMarkDue();
+  }
+
+  /** Whether all that somebody waited for is acknowledged, and by calls that did not mark it. */
+  #isMarkDue(): boolean {
+    return this.#flushTarget > this.#markedThrough && this.#flushTarget < this.#buffer.firstPending;
+  }
+
+  /** Whether somebody waits, or waited, for what ends at or before this number. */
+  #isMarkWanted(through: number): boolean {
+    const isWanted = (target: number): boolean => target > this.#markedThrough && target <= through;
+    return isWanted(this.#flushTarget) || [...this.#waiters].some(({ target }) => isWanted(target));
   }
 
   #begin(): void {
@@ -220,6 +266,7 @@ export class Delivery implements Deliverer {
       bytes: 0,
       requests: 0,
       lastSequence: 0,
+      markedThrough: 0,
       isAged: false,
       isHalfClosed: false,
     };
@@ -267,8 +314,28 @@ export class Delivery implements Deliverer {
   #halfClose(open: OpenCall): void {
     open.isHalfClosed = true;
     this.#clearTimer('call');
+    const through = Math.max(open.lastSequence, this.#buffer.firstPending - 1);
+    if (this.#isMarkWanted(through)) {
+      open.markedThrough = through;
+      const mark = open.requests > 0 ? flushMark : Buffer.concat([this.#producer, flushMark]);
+      open.call.write(mark, () => undefined);
+    }
     open.call.halfClose();
     this.#watchProgress(open);
+  }
+
+  /** A call that only asks for what is acknowledged to be committed soon. */
+  #sendMark(): void {
+    const through = this.#buffer.firstPending - 1;
+    if (this.#producer.length > 0) this.#begin();
+    if (this.#open === undefined) this.#noteMarked(through);
+    else this.#halfClose(this.#open);
+  }
+
+  #noteMarked(through: number): void {
+    this.#markedThrough = Math.max(this.#markedThrough, through);
+    if (this.#isMarkDue()) return;
+    for (const done of [...this.#markWaiters]) done();
   }
 
   /** A collector that hangs is one that neither takes bytes nor answers for a while. */
@@ -276,8 +343,10 @@ export class Delivery implements Deliverer {
     this.#clearTimer('progress');
     const { ackTimeoutMs, exitTimeoutMs } = this.#settings;
     const sinceMs = this.#clock.monotonicMs();
-    const checkMs = Math.min(ackTimeoutMs, exitTimeoutMs);
-    let isLate = false;
+    const isMark = isMarkAlone(open);
+    const checkMs = Math.min(ackTimeoutMs, isMark ? internalLimits.flushMarkMs : exitTimeoutMs);
+    // A mark that is given up costs nothing, so it gets no turn more.
+    let isLate = isMark;
     const check = (): void => {
       // Between two requests an open call is quiet by right; it is the half-close that is late then.
       if (this.#open !== open || (!open.isHalfClosed && open.outstanding === 0)) return;
@@ -302,14 +371,23 @@ export class Delivery implements Deliverer {
     // Whatever hangs, a new connection is the way around it.
     this.#transport.disconnect();
     const message = `no progress for ${Math.round(waitedMs)} ms (ackTimeoutMs is ${this.#settings.ackTimeoutMs})`;
-    this.#onFailed({ code: grpcStatus.DEADLINE_EXCEEDED, message });
+    if (isMarkAlone(open)) this.#onMarkFailed(open, message);
+    else this.#onFailed({ code: grpcStatus.DEADLINE_EXCEEDED, message });
   }
 
   #onEnded(open: OpenCall, outcome: CallOutcome): void {
     if (this.#open !== open) return;
     this.#endCall();
     if (outcome.kind === 'acknowledged') this.#onAcknowledged(open, outcome.response);
+    else if (isMarkAlone(open)) this.#onMarkFailed(open, outcome.failure.message);
     else this.#onFailed(outcome.failure, open);
+  }
+
+  /** Everything it was about is on the collector's disk, and committed in the end without being asked for. */
+  #onMarkFailed(open: OpenCall, message: string): void {
+    this.counts.lastError = message;
+    this.#noteMarked(open.markedThrough);
+    this.#pump();
   }
 
   #endCall(): OpenCall | undefined {
@@ -330,6 +408,7 @@ export class Delivery implements Deliverer {
       );
     }
     const hasReleased = this.#buffer.release(response.durableSequence);
+    this.#noteMarked(Math.min(open.markedThrough, this.#buffer.firstPending - 1));
     this.#wake();
     if (response.durableSequence < open.lastSequence && !hasReleased) {
       this.#onFailed({
@@ -472,6 +551,14 @@ export class Delivery implements Deliverer {
     else this.#progressTimer = undefined;
   }
 }
+
+/** Whether a call carries nothing but the wish to have earlier ones committed. */
+function isMarkAlone({ requests, markedThrough }: OpenCall): boolean {
+  return requests === 0 && markedThrough > 0;
+}
+
+/** LogRequest { flush: true } */
+const flushMark = Buffer.from([0x30, 0x01]);
 
 /** Stands in until the transport has made the call. */
 const unopened: Call = { write: () => undefined, halfClose: () => undefined, cancel: () => undefined };

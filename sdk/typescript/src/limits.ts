@@ -65,6 +65,8 @@ export const internalLimits = {
   quietAttempts: 3,
   /** While someone waits in flush(), attempts are at most this far apart. */
   flushBackoffMaxMs: 1000,
+  /** How long close() and the end of the process wait for a call that asks for a commit and carries no event. */
+  flushMarkMs: 200,
   /** A problem that was reported is reported again at most this often. */
   diagnosticIntervalMs: 600_000,
   /** Loss ranges recorded one by one in one request before their order is given up (counts stay). */

@@ -7,7 +7,7 @@ import type { Diagnostics } from './diagnostics.js';
 import { EventWriter } from './encode/event-writer.js';
 import { EventClock } from './event-clock.js';
 import { type EventOptions, type Fields, severityNumber, severityNumbers } from './event-options.js';
-import { numberOptions, wireLimits } from './limits.js';
+import { internalLimits, numberOptions, wireLimits } from './limits.js';
 import type { Settings } from './options.js';
 import { type Exiting, forgetExit } from './process-exit.js';
 import type { LoggerSpool } from './spool/logger-spool.js';
@@ -79,7 +79,8 @@ export interface Logger {
   error(body: string, fields?: Fields, options?: EventOptions): void;
 
   /** Sends everything and resolves once all that was logged before is acknowledged, or at the deadline (default
-   *  `flushTimeoutMs`, 30 s). In offline mode, resolves once all of it is on the disk. Never rejects. */
+   *  `flushTimeoutMs`, 30 s). The collector commits it at once instead of waiting for more, so that it shows in SQL a
+   *  moment later. In offline mode, resolves once all of it is on the disk. Never rejects. */
   flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
 
   /** Flushes until the deadline (default `closeTimeoutMs`, 5 s) and stops. What is left stays in the spool, if there
@@ -133,6 +134,7 @@ export class SluiceLogger implements Logger, Exiting {
       new Delivery({
         settings: { ...settings, endpoint: settings.endpoint.target },
         buffer,
+        producer,
         transport,
         clock,
         diagnostics,
@@ -339,6 +341,7 @@ export class SluiceLogger implements Logger, Exiting {
 
   async #close(timeoutMs: number): Promise<FlushResult> {
     const result = await this.#flush(timeoutMs);
+    if (result.acknowledged) await this.#delivery.marked(Math.min(timeoutMs, internalLimits.flushMarkMs));
     const when = timeoutMs > 0 ? `the logger was closed after ${timeoutMs} ms` : 'the process ended';
     if (this.#spool !== undefined) return this.#closeWithSpool(this.#spool, result, when);
     // Not `pending`, which counts events: losses may be left alone.

@@ -75,6 +75,44 @@ test('a job that closes its logger ends at once', async (context) => {
   assert.equal(model.events().length, 1);
 });
 
+test('a job that flushes what is acknowledged already, and ends, has asked for it to be committed', async (context) => {
+  const model = new CollectorModel();
+  const endpoint = await serve(context, model);
+  const { code, stderr } = await runJob(
+    endpoint,
+    `const quick = createLogger({ callAgeMs: 0, requestAgeMs: 0 }); quick.info('x');
+     while (quick.stats().acknowledged < 1) await new Promise((done) => setTimeout(done, 5));
+     await quick.flush();`,
+  );
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  assert.deepEqual(
+    model.marks.map(({ durable, isAlone }) => [durable, isAlone]),
+    [[1, true]],
+  );
+});
+
+test('a job does not live on for a collector that does not answer that', async (context) => {
+  const model = new CollectorModel();
+  const endpoint = await serve(context, model, {
+    onEnd: (answer) => {
+      if (model.calls === 1) answer();
+    },
+  });
+  const { code, stdout } = await runJob(
+    endpoint,
+    `const quick = createLogger({ callAgeMs: 0, requestAgeMs: 0 }); quick.info('x');
+     while (quick.stats().acknowledged < 1) await new Promise((done) => setTimeout(done, 5));
+     const startedMs = performance.now();
+     await quick.flush();
+     process.on('exit', () => console.log(Math.round(performance.now() - startedMs)));`,
+  );
+  assert.equal(code, 0);
+  assert.equal(model.marks.length, 1);
+  // 200 ms as it is meant; a machine that is busy may take its time.
+  assert.ok(Number(stdout) < 2000, `${stdout} ms`);
+});
+
 test('a job whose collector is down ends after the deadline and says what was left', async () => {
   const gone = await startServer(new CollectorModel());
   gone.kill();

@@ -116,6 +116,7 @@ test('it arrives by sluice sync, once, however often and by however many at once
     ['job', 500, 500],
   ]);
   assertArrived(model, 1500);
+  assert.ok(model.marks.length >= 2, 'whoever types it looks into SQL next');
   assert.deepEqual(await syncSpool(spoolDir, { endpoint, ...quiet }), { producers: [], isComplete: true });
   assert.deepEqual(readdirSync(spoolDir), []);
 });

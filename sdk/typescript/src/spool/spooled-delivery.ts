@@ -57,6 +57,10 @@ export class SpooledDelivery implements Deliverer {
     return false;
   }
 
+  marked(timeoutMs: number): Promise<void> {
+    return this.#inner?.marked(timeoutMs) ?? Promise.resolve();
+  }
+
   /** The spool has nothing left to write, or there is room again. */
   noticeIdle(): void {
     if (!this.#spool.isReady) return;

@@ -23,11 +23,22 @@ interface StoredProducer {
   readonly fates: Map<number, Fate>;
 }
 
+export interface FlushMark {
+  /** From 1. */
+  readonly call: number;
+  /** What the producer's durable sequence was then. */
+  readonly durable: number;
+  /** Whether it came with the producer alone. */
+  readonly isAlone: boolean;
+}
+
 /** The rules of the contract for sequences, in memory: what a collector stores, acknowledges and refuses. */
 export class CollectorModel {
   readonly producers = new Map<string, StoredProducer>();
   messages = 0;
   calls = 0;
+  /** Each wish to have what a call brought committed soon. */
+  readonly marks: FlushMark[] = [];
   /** Looked at before each message; may throw a RefusedCall. */
   beforeMessage: ((bytes: Uint8Array) => void) | undefined;
 
@@ -60,12 +71,14 @@ export class CollectorModel {
 
 export class CallModel {
   readonly #collector: CollectorModel;
+  readonly #number: number;
   #id: string | undefined;
   #accepted = 0;
   #duplicates = 0;
 
   constructor(collector: CollectorModel) {
     this.#collector = collector;
+    this.#number = collector.calls;
   }
 
   /** Stores a message or throws a RefusedCall. */
@@ -78,6 +91,15 @@ export class CallModel {
       this.#id = request.producer.id.toString('hex');
     } else if (request.producer !== undefined) {
       throw new RefusedCall(3, 'a later message has a producer; the test holds the SDK to the contract');
+    }
+    if (request.flush) {
+      // The SDK marks in a message of its own, which changes no frozen request.
+      const { durable } = this.#collector.producer(this.#id);
+      const { flush: _, producer, ...rest } = request;
+      if (Object.keys(rest).length > 0)
+        throw new RefusedCall(3, 'a wish to be committed with something else');
+      this.#collector.marks.push({ call: this.#number, durable, isAlone: producer !== undefined });
+      return;
     }
     const fates = rangeOf(request);
     const first = Number(request.first_sequence ?? 0);

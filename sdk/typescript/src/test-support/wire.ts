@@ -7,6 +7,7 @@ export interface WireRequest {
   first_sequence?: string;
   events?: WireEvent[];
   losses?: WireLoss[];
+  flush?: boolean;
 }
 export interface WireProducer {
   id: Buffer;

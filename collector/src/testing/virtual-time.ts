@@ -1,5 +1,5 @@
-/** Clocks and timers that move when the scenario says so. */
-import type { Timers } from '@sluice/collector/wal/timers.js';
+/** Clocks and timers that move when the test says so. */
+import type { Timers } from '../wal/timers.js';
 
 export class VirtualTime implements Timers {
   /** Milliseconds since the start. */
