@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** A timer that was set; only the clock that made it can clear it. */
 export type Timer = NodeJS.Timeout | number;
 
@@ -12,9 +14,12 @@ export interface Clock {
   clearTimer(timer: Timer): void;
 }
 
+// The global of that name is a getter, and the method looks who calls it: a quarter of what the time costs.
+const monotonicMs = performance.now.bind(performance);
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
+  monotonicMs,
   setTimer(run, delayMs, hold = false) {
     const timer = setTimeout(run, delayMs);
     if (!hold) timer.unref();

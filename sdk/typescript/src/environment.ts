@@ -3,6 +3,9 @@ import { wireLimits } from './limits.js';
 /** `offline`: nothing is sent, everything goes to the spool. */
 export type Mode = 'online' | 'offline';
 
+/** How events are sent: as `EventBlock`s, or each as an `Event`. */
+export type Encoding = 'blocks' | 'rows';
+
 /** What the environment says about this process; what it does not say is absent. */
 export interface Environment {
   endpoint?: string;
@@ -15,6 +18,7 @@ export interface Environment {
   attempt?: number;
   spoolDir?: string;
   mode?: Mode;
+  encoding?: Encoding;
   /** One sentence for each variable that was ignored. */
   readonly warnings: readonly string[];
 }
@@ -55,18 +59,23 @@ export function resolveEnvironment(variables: Variables): Environment {
     );
     return undefined;
   };
+  const oneOf = <Word extends string>(name: string, words: readonly Word[]): Word | undefined => {
+    const value = text(name);
+    const found = words.find((word) => word === value);
+    if (value !== undefined && found === undefined) {
+      warnings.push(
+        `environment variable ${name} is ${JSON.stringify(value)}; ignored, it must be ${words.join(' or ')}`,
+      );
+    }
+    return found;
+  };
 
   set(environment, 'endpoint', text('SLUICE_ENDPOINT'));
   set(environment, 'project', text('SLUICE_PROJECT'));
   set(environment, 'job', text('SLUICE_JOB'));
   set(environment, 'spoolDir', text('SLUICE_SPOOL_DIR'));
-  const mode = text('SLUICE_MODE');
-  if (mode === 'online' || mode === 'offline') environment.mode = mode;
-  else if (mode !== undefined) {
-    warnings.push(
-      `environment variable SLUICE_MODE is ${JSON.stringify(mode)}; ignored, it must be online or offline`,
-    );
-  }
+  set(environment, 'mode', oneOf('SLUICE_MODE', ['online', 'offline']));
+  set(environment, 'encoding', oneOf('SLUICE_ENCODING', ['blocks', 'rows']));
   set(environment, 'run', text('SLUICE_RUN') ?? torchrunRun(text) ?? slurmRun(text));
 
   for (const launcher of launchers) {

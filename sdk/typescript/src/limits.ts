@@ -52,6 +52,14 @@ export type NumberOption = keyof typeof numberOptions;
 export const internalLimits = {
   /** Encoded names and keys that are remembered; when full, the cache starts anew. */
   cachedTexts: 2048,
+  /** Keys of all shapes that are remembered; when full, they are met anew. Ten times what a large program has. */
+  cachedShapeKeys: 16_384,
+  /** Shapes in one request. The collector takes ten times as many, and each costs it a few microseconds. */
+  shapesPerRequest: 1000,
+  /** What the columns of shapes that come now and then may keep, beside what a request takes. */
+  idleColumnBytes: 256 * KiB,
+  /** Numbers in one request, so that an offset fits into its 32 bits however long a full buffer drops. */
+  numbersPerRequest: 2 ** 31,
   /** Messages handed to gRPC whose bytes have not left yet: it copies each, so more would be memory
    *  outside the buffer's count. Two keep the socket busy. */
   outstandingWrites: 2,

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { RefusedCall } from './test-support/collector-model.js';
-import { testLogger } from './test-support/test-logger.js';
+import { testEachEncoding } from './test-support/each-encoding.js';
 
 const kib = 1024;
 const alwaysBroken = { breaksBefore: () => true };
 
-test('no argument makes a log call throw, and each uses up one number', async () => {
+testEachEncoding('no argument makes a log call throw, and each uses up one number', async (testLogger) => {
   const { logger, clock, model } = testLogger({});
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -41,7 +40,7 @@ test('no argument makes a log call throw, and each uses up one number', async ()
   assert.equal(dropped.encoding, odd.length ** 2 * 2);
 });
 
-test('a getter that logs does not spoil the event it is read for', async () => {
+testEachEncoding('a getter that logs does not spoil the event it is read for', async (testLogger) => {
   const { logger, clock, model } = testLogger({});
   const fields = {
     get value(): number {
@@ -56,19 +55,22 @@ test('a getter that logs does not spoil the event it is read for', async () => {
   assert.equal(logger.stats().dropped.encoding, 1);
 });
 
-test('an event has a body if its options say so, and a level keeps the one it was given', async () => {
-  const { logger, clock, model } = testLogger({});
-  logger.event('line', { loss: 1 }, { body: 'step:1 loss:1' });
-  logger.info('mine', {}, { body: 'other' });
-  void logger.flush();
-  await clock.advance(1000);
-  assert.deepEqual(
-    model.events().map(({ body }) => body),
-    ['step:1 loss:1', 'mine'],
-  );
-});
+testEachEncoding(
+  'an event has a body if its options say so, and a level keeps the one it was given',
+  async (testLogger) => {
+    const { logger, clock, model } = testLogger({});
+    logger.event('line', { loss: 1 }, { body: 'step:1 loss:1' });
+    logger.info('mine', {}, { body: 'other' });
+    void logger.flush();
+    await clock.advance(1000);
+    assert.deepEqual(
+      model.events().map(({ body }) => body),
+      ['step:1 loss:1', 'mine'],
+    );
+  },
+);
 
-test('the levels have OpenTelemetry’s numbers, and the option wins', async () => {
+testEachEncoding('the levels have OpenTelemetry’s numbers, and the option wins', async (testLogger) => {
   const { logger, clock, model } = testLogger({});
   logger.debug('d');
   logger.info('i');
@@ -86,37 +88,40 @@ test('the levels have OpenTelemetry’s numbers, and the option wins', async () 
   assert.equal(logger.stats().fieldErrors, 1);
 });
 
-test('a full buffer drops the newcomer if nothing lesser can go, and else the newest of the least', async () => {
-  const { logger, clock, model, diagnostics } = testLogger({
-    options: { bufferBytes: 64 * kib, requestBytes: 8 * kib },
-    faults: { breaksBefore: () => model.messages === 0 && clock.nowMs < 1_700_000_010_000 },
-  });
-  const log = (id: number, severity: number) =>
-    logger.event('e', { id, text: 'x'.repeat(1000) }, { severity });
-  for (let id = 0; id < 60; id++) log(id, id % 2 === 0 ? 5 : 9);
-  const { buffer_full: before } = logger.stats().dropped;
-  log(100, 5);
-  assert.equal(logger.stats().dropped.buffer_full, before, 'there is still room for a few');
-  for (let id = 101; id < 110; id++) log(id, 5);
-  const { bufferedEvents } = logger.stats();
-  for (let id = 200; id < 220; id++) log(id, 17);
-  assert.equal(logger.stats().bufferedEvents, bufferedEvents, 'one went for each that came');
-  void logger.flush({ timeoutMs: 60_000 });
-  await clock.advance(60_000);
-  const ids = model.events().map(({ metrics }) => metrics?.['id'] ?? -1);
-  for (let id = 1; id < 60; id += 2)
-    assert.ok(ids.includes(id), `${id} had a higher severity than what was dropped`);
-  for (let id = 200; id < 220; id++) assert.ok(ids.includes(id), `${id} came last and was the highest`);
-  const debug = ids.filter((id) => id < 60 && id % 2 === 0);
-  assert.deepEqual(
-    debug,
-    Array.from({ length: debug.length }, (_, index) => index * 2),
-    'the oldest were kept',
-  );
-  assert.ok(diagnostics.some((line) => line.startsWith('buffer_full')));
-});
+testEachEncoding(
+  'a full buffer drops the newcomer if nothing lesser can go, and else the newest of the least',
+  async (testLogger) => {
+    const { logger, clock, model, diagnostics } = testLogger({
+      options: { bufferBytes: 64 * kib, requestBytes: 8 * kib },
+      faults: { breaksBefore: () => model.messages === 0 && clock.nowMs < 1_700_000_010_000 },
+    });
+    const log = (id: number, severity: number) =>
+      logger.event('e', { id, text: 'x'.repeat(1000) }, { severity });
+    for (let id = 0; id < 60; id++) log(id, id % 2 === 0 ? 5 : 9);
+    const { buffer_full: before } = logger.stats().dropped;
+    log(100, 5);
+    assert.equal(logger.stats().dropped.buffer_full, before, 'there is still room for a few');
+    for (let id = 101; id < 110; id++) log(id, 5);
+    const { bufferedEvents } = logger.stats();
+    for (let id = 200; id < 220; id++) log(id, 17);
+    assert.equal(logger.stats().bufferedEvents, bufferedEvents, 'one went for each that came');
+    void logger.flush({ timeoutMs: 60_000 });
+    await clock.advance(60_000);
+    const ids = model.events().map(({ metrics }) => metrics?.['id'] ?? -1);
+    for (let id = 1; id < 60; id += 2)
+      assert.ok(ids.includes(id), `${id} had a higher severity than what was dropped`);
+    for (let id = 200; id < 220; id++) assert.ok(ids.includes(id), `${id} came last and was the highest`);
+    const debug = ids.filter((id) => id < 60 && id % 2 === 0);
+    assert.deepEqual(
+      debug,
+      Array.from({ length: debug.length }, (_, index) => index * 2),
+      'the oldest were kept',
+    );
+    assert.ok(diagnostics.some((line) => line.startsWith('buffer_full')));
+  },
+);
 
-test('a hundred thousand drops are a few ranges', async () => {
+testEachEncoding('a hundred thousand drops are a few ranges', async (testLogger) => {
   let isDown = true;
   const { logger, clock, model } = testLogger({
     options: { bufferBytes: 64 * kib },
@@ -132,59 +137,68 @@ test('a hundred thousand drops are a few ranges', async () => {
   assert.ok(model.messages < 20, String(model.messages));
 });
 
-test('a collector that has less than it acknowledged gets the rest as lost, and the rest goes on', async () => {
-  const { logger, clock, model, diagnostics } = testLogger({});
-  for (let step = 0; step < 10; step++) logger.event('e', { step });
-  void logger.flush();
-  await clock.advance(1000);
-  const producer = model.producer(logger.producerId.replaceAll('-', ''));
-  assert.equal(producer.durable, 10);
-  producer.durable = 4;
-  for (let sequence = 5; sequence <= 10; sequence++) producer.fates.delete(sequence);
-  logger.event('e', { step: 10 });
-  void logger.flush();
-  await clock.advance(1000);
-  assert.equal(model.fates().size, 11);
-  assert.deepEqual(model.fates().get(5), { loss: 'LOSS_REASON_REFUSED' });
-  assert.ok('event' in (model.fates().get(11) ?? {}));
-  const { acknowledged, dropped } = logger.stats();
-  assert.deepEqual([acknowledged, dropped.refused], [5, 6]);
-  assert.ok(diagnostics.some((line) => line.startsWith('rewind')));
-});
+testEachEncoding(
+  'a collector that has less than it acknowledged gets the rest as lost, and the rest goes on',
+  async (testLogger) => {
+    const { logger, clock, model, diagnostics } = testLogger({});
+    for (let step = 0; step < 10; step++) logger.event('e', { step });
+    void logger.flush();
+    await clock.advance(1000);
+    const producer = model.producer(logger.producerId.replaceAll('-', ''));
+    assert.equal(producer.durable, 10);
+    producer.durable = 4;
+    for (let sequence = 5; sequence <= 10; sequence++) producer.fates.delete(sequence);
+    logger.event('e', { step: 10 });
+    void logger.flush();
+    await clock.advance(1000);
+    assert.equal(model.fates().size, 11);
+    assert.deepEqual(model.fates().get(5), { loss: 'LOSS_REASON_REFUSED' });
+    assert.ok('event' in (model.fates().get(11) ?? {}));
+    const { acknowledged, dropped } = logger.stats();
+    assert.deepEqual([acknowledged, dropped.refused], [5, 6]);
+    assert.ok(diagnostics.some((line) => line.startsWith('rewind')));
+  },
+);
 
-test('a collector that has a part of a request gets what is missing of it as lost', async () => {
-  const { logger, clock, model } = testLogger({ faults: { losesAnswer: () => model.calls === 1 } });
-  for (let step = 0; step < 10; step++) logger.event('e', { step });
-  void logger.flush();
-  await clock.advance(1);
-  const producer = model.producer(logger.producerId.replaceAll('-', ''));
-  await clock.advance(1);
-  producer.durable = 4;
-  for (let sequence = 5; sequence <= 10; sequence++) producer.fates.delete(sequence);
-  await clock.advance(5000);
-  assert.equal(model.fates().size, 10);
-  const { acknowledged, dropped, bufferedEvents } = logger.stats();
-  assert.deepEqual([acknowledged, dropped.refused, bufferedEvents], [4, 6, 0]);
-});
+testEachEncoding(
+  'a collector that has a part of a request gets what is missing of it as lost',
+  async (testLogger) => {
+    const { logger, clock, model } = testLogger({ faults: { losesAnswer: () => model.calls === 1 } });
+    for (let step = 0; step < 10; step++) logger.event('e', { step });
+    void logger.flush();
+    await clock.advance(1);
+    const producer = model.producer(logger.producerId.replaceAll('-', ''));
+    await clock.advance(1);
+    producer.durable = 4;
+    for (let sequence = 5; sequence <= 10; sequence++) producer.fates.delete(sequence);
+    await clock.advance(5000);
+    assert.equal(model.fates().size, 10);
+    const { acknowledged, dropped, bufferedEvents } = logger.stats();
+    assert.deepEqual([acknowledged, dropped.refused, bufferedEvents], [4, 6, 0]);
+  },
+);
 
-test('a collector that refuses the producer is tried slowly, and costs one request at most', async () => {
-  const { logger, clock, model, diagnostics } = testLogger({ options: { requestBytes: 1 * kib } });
-  model.beforeMessage = () => {
-    throw new RefusedCall(3, 'not you');
-  };
-  for (let step = 0; step < 200; step++) logger.event('e', { step });
-  await clock.advance(60_000);
-  assert.ok(model.calls < 40, `${model.calls} calls in a minute`);
-  const { dropped, bufferedEvents } = logger.stats();
-  assert.ok(dropped.refused < 60);
-  assert.equal(bufferedEvents, 200 - dropped.refused);
-  assert.ok(diagnostics.some((line) => line.startsWith('refused')));
-  model.beforeMessage = undefined;
-  await clock.advance(60_000);
-  assert.equal(model.fates().size, 200);
-});
+testEachEncoding(
+  'a collector that refuses the producer is tried slowly, and costs one request at most',
+  async (testLogger) => {
+    const { logger, clock, model, diagnostics } = testLogger({ options: { requestBytes: 1 * kib } });
+    model.beforeMessage = () => {
+      throw new RefusedCall(3, 'not you');
+    };
+    for (let step = 0; step < 200; step++) logger.event('e', { step });
+    await clock.advance(60_000);
+    assert.ok(model.calls < 40, `${model.calls} calls in a minute`);
+    const { dropped, bufferedEvents } = logger.stats();
+    assert.ok(dropped.refused < 60);
+    assert.equal(bufferedEvents, 200 - dropped.refused);
+    assert.ok(diagnostics.some((line) => line.startsWith('refused')));
+    model.beforeMessage = undefined;
+    await clock.advance(60_000);
+    assert.equal(model.fates().size, 200);
+  },
+);
 
-test('a collector that wants a password is asked a few times a minute', async () => {
+testEachEncoding('a collector that wants a password is asked a few times a minute', async (testLogger) => {
   const { logger, clock, model } = testLogger({});
   model.beforeMessage = () => {
     throw new RefusedCall(16, 'who are you');
@@ -194,22 +208,25 @@ test('a collector that wants a password is asked a few times a minute', async ()
   assert.ok(model.calls <= 13, String(model.calls));
 });
 
-test('a quiet minute makes no call, and an event a second makes a call a second', async () => {
-  const { logger, clock, model } = testLogger({});
-  await clock.advance(60_000);
-  assert.equal(model.calls, 0);
-  for (let second = 0; second < 60; second++) {
-    logger.event('e');
-    await clock.advance(1000);
-  }
-  assert.ok(model.calls <= 60, String(model.calls));
-  await clock.advance(5000);
-  const { calls } = model;
-  await clock.advance(60_000);
-  assert.equal(model.calls, calls);
-});
+testEachEncoding(
+  'a quiet minute makes no call, and an event a second makes a call a second',
+  async (testLogger) => {
+    const { logger, clock, model } = testLogger({});
+    await clock.advance(60_000);
+    assert.equal(model.calls, 0);
+    for (let second = 0; second < 60; second++) {
+      logger.event('e');
+      await clock.advance(1000);
+    }
+    assert.ok(model.calls <= 60, String(model.calls));
+    await clock.advance(5000);
+    const { calls } = model;
+    await clock.advance(60_000);
+    assert.equal(model.calls, calls);
+  },
+);
 
-test('failures do not cut the buffer into small requests', async () => {
+testEachEncoding('failures do not cut the buffer into small requests', async (testLogger) => {
   let isDown = true;
   const { logger, clock, model } = testLogger({ faults: { losesAnswer: () => isDown } });
   for (let second = 0; second < 600; second++) {
@@ -224,7 +241,7 @@ test('failures do not cut the buffer into small requests', async () => {
   assert.ok(model.messages - before < 20, `${model.messages - before} requests for 600 events`);
 });
 
-test('flush and close never reject and give up at their deadlines', async () => {
+testEachEncoding('flush and close never reject and give up at their deadlines', async (testLogger) => {
   const { logger, clock } = testLogger({ faults: alwaysBroken });
   logger.event('e');
   const flushed = logger.flush({ timeoutMs: 100 });

@@ -1,10 +1,11 @@
+import type { EventEncoder } from './buffer/event-encoder.js';
 import type { LossReason } from './buffer/loss.js';
+import { makeEncoder } from './buffer/make-encoder.js';
 import { RequestBuffer } from './buffer/request-buffer.js';
 import type { Clock } from './clock.js';
 import type { Deliverer } from './deliverer.js';
 import { Delivery } from './delivery.js';
 import type { Diagnostics } from './diagnostics.js';
-import { EventWriter } from './encode/event-writer.js';
 import { EventClock } from './event-clock.js';
 import { type EventOptions, type Fields, severityNumber, severityNumbers } from './event-options.js';
 import { internalLimits, numberOptions, wireLimits } from './limits.js';
@@ -92,16 +93,13 @@ export interface Logger {
   stats(): LoggerStats;
 }
 
-/** First size of the encoding buffer; it grows to a request and the event that fills it. */
-const writerBytes = 16 * 1024;
-
 export class SluiceLogger implements Logger, Exiting {
   readonly producerId: string;
   readonly run: string;
 
   readonly #settings: Settings;
   readonly #diagnostics: Diagnostics;
-  readonly #writer: EventWriter;
+  readonly #encoder: EventEncoder;
   readonly #buffer: RequestBuffer;
   readonly #delivery: Deliverer;
   readonly #spool: LoggerSpool | undefined;
@@ -129,7 +127,7 @@ export class SluiceLogger implements Logger, Exiting {
     this.run = settings.run;
     this.#settings = settings;
     this.#diagnostics = diagnostics;
-    this.#writer = new EventWriter(new EventClock(clock), writerBytes);
+    this.#encoder = makeEncoder(settings, new EventClock(clock));
     const deliveryOf = (buffer: RequestBuffer): Delivery =>
       new Delivery({
         settings: { ...settings, endpoint: settings.endpoint.target },
@@ -143,11 +141,11 @@ export class SluiceLogger implements Logger, Exiting {
       });
     this.#spool = parts.spool;
     if (this.#spool === undefined) {
-      this.#buffer = new RequestBuffer(settings, this.#writer, producer, clock);
+      this.#buffer = new RequestBuffer(settings, this.#encoder, producer, clock);
       this.#delivery = deliveryOf(this.#buffer);
     } else {
       ({ buffer: this.#buffer, delivery: this.#delivery } = this.#spool.connect({
-        writer: this.#writer,
+        encoder: this.#encoder,
         // Offline, there is no one to deliver to.
         deliveryOf: settings.mode === 'offline' ? undefined : deliveryOf,
       }));
@@ -189,7 +187,7 @@ export class SluiceLogger implements Logger, Exiting {
       logged,
       acknowledged,
       dropped: { ...dropped },
-      fieldErrors: this.#writer.fieldErrors,
+      fieldErrors: this.#encoder.fieldErrors,
       bufferedBytes,
       bufferedEvents,
       spooledEvents,
@@ -251,29 +249,29 @@ export class SluiceLogger implements Logger, Exiting {
     fields: Fields | undefined,
     options: EventOptions | undefined,
   ): void {
-    const errorsBefore = this.#writer.fieldErrors;
+    const errorsBefore = this.#encoder.fieldErrors;
     let severity = level;
     this.#isEncoding = true;
     try {
       const given = typeof options === 'object' && options !== null ? options : undefined;
-      if (given === undefined && options !== undefined && options !== null) this.#writer.fieldErrors++;
+      if (given === undefined && options !== undefined && options !== null) this.#encoder.fieldErrors++;
       if (given?.severity !== undefined) {
         const number = severityNumber(given.severity);
-        if (number === undefined) this.#writer.fieldErrors++;
+        if (number === undefined) this.#encoder.fieldErrors++;
         else severity = number;
       }
       if (this.#buffer.isClosedTo(severity)) {
         this.#drop('buffer_full');
         return;
       }
-      if (this.#writer.write(name, severity, body ?? given?.body, fields, given) === 'too_large') {
+      if (this.#encoder.write(name, severity, body ?? given?.body, fields, given) === 'too_large') {
         this.#drop('too_large');
         return;
       }
     } finally {
       this.#isEncoding = false;
     }
-    if (this.#writer.fieldErrors !== errorsBefore) this.#reportField(name);
+    if (this.#encoder.fieldErrors !== errorsBefore) this.#reportField(name);
     switch (this.#buffer.add(severity)) {
       case 'kept':
         break;

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Diagnostic } from './diagnostics.js';
 import { type Endpoint, parseEndpoint } from './endpoint.js';
-import { type Mode, resolveEnvironment } from './environment.js';
+import { type Encoding, type Mode, resolveEnvironment } from './environment.js';
 import { type NumberOption, numberOptions, wireLimits } from './limits.js';
 
 /** Everything is optional; what is absent comes from the environment, then from the default. */
@@ -53,6 +53,9 @@ export interface LoggerOptions {
   readonly spoolBytes?: number | undefined;
   /** `offline`: no connection is made, everything goes to the spool. SLUICE_MODE; default `online`. */
   readonly mode?: Mode | undefined;
+  /** How events are sent: `blocks`, or `rows` for a collector that does not know blocks. SLUICE_ENCODING; default
+   *  `blocks`. */
+  readonly encoding?: Encoding | undefined;
   /** First and largest bound of the random delays between attempts. Default 100 and 10,000. */
   readonly backoffMinMs?: number | undefined;
   readonly backoffMaxMs?: number | undefined;
@@ -75,6 +78,7 @@ export interface Settings extends Readonly<Record<NumberOption, number>> {
   /** Absolute; undefined: no spool. */
   readonly spoolDir: string | undefined;
   readonly mode: Mode;
+  readonly encoding: Encoding;
   readonly onDiagnostic: ((diagnostic: Diagnostic) => void) | undefined;
   /** One sentence for each option or variable that was ignored. */
   readonly warnings: readonly string[];
@@ -132,7 +136,9 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
     );
   }
   const { onDiagnostic, labels: givenLabels } = options;
-  const mode = modeOf(options['mode'], warnings) ?? environment.mode ?? 'online';
+  const mode = oneOf('mode', options, ['online', 'offline'], warnings) ?? environment.mode ?? 'online';
+  const encoding =
+    oneOf('encoding', options, ['blocks', 'rows'], warnings) ?? environment.encoding ?? 'blocks';
   const spoolDir =
     text('spoolDir') ?? environment.spoolDir ?? (mode === 'offline' ? defaultSpoolDir : undefined);
   if (onDiagnostic !== undefined && typeof onDiagnostic !== 'function') {
@@ -152,6 +158,7 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
     labels: labels(givenLabels, warnings),
     spoolDir: spoolDir === undefined ? undefined : absolute(spoolDir),
     mode,
+    encoding,
     onDiagnostic: typeof onDiagnostic === 'function' ? (onDiagnostic as Settings['onDiagnostic']) : undefined,
     warnings,
   };
@@ -167,11 +174,17 @@ function absolute(path: string): string {
   }
 }
 
-function modeOf(given: unknown, warnings: string[]): Mode | undefined {
+function oneOf<Word extends string>(
+  name: 'mode' | 'encoding',
+  options: Given,
+  words: readonly Word[],
+  warnings: string[],
+): Word | undefined {
+  const given = options[name];
   if (given === undefined || given === null || given === '') return undefined;
-  if (given === 'online' || given === 'offline') return given;
-  warnings.push(ignored('mode', given, "'online' or 'offline'"));
-  return undefined;
+  const found = words.find((word) => word === given);
+  if (found === undefined) warnings.push(ignored(name, given, words.map((word) => `'${word}'`).join(' or ')));
+  return found;
 }
 
 type Given = Record<string, unknown>;

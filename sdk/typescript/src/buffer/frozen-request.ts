@@ -8,7 +8,6 @@ import {
   writeVarint,
 } from '../encode/protobuf.js';
 import { wireLimits } from '../limits.js';
-import type { Draft } from './draft.js';
 import { appendLoss, type LossRange, type LossReason, lossReasonNumber } from './loss.js';
 import { readLosses } from './read-losses.js';
 
@@ -35,16 +34,6 @@ const lossField = 5;
 /** What stands in front of a request's events: the producer and the first sequence. */
 export function requestPrefix(producer: Uint8Array, first: number): Uint8Array {
   return Buffer.concat([producer, varintField(firstSequenceField, first)]);
-}
-
-/** Freezes a draft without evicted events. Only one with a great many losses becomes several requests. */
-export function freezeDraft(draft: Draft, producer: Uint8Array): FrozenRequest[] {
-  if (!draft.hasLosses) {
-    const { first, count, bytes } = draft;
-    // The draft was laid out with the prefix in front, so its bytes are the request.
-    return [request({ first, count, events: draft.liveEvents, losses: [], bytes, producer })];
-  }
-  return assemble(draft.first, draft.parts(), producer);
 }
 
 /**
@@ -82,12 +71,13 @@ export function thawRequest(
   const count = last - first + 1;
   const losses = events < count ? readLosses(stored.bytes) : [];
   const bytes = Buffer.concat([producer, stored.bytes]);
-  return { ...request({ first, count, events, losses, bytes, producer }), spooled: 'stored' };
+  return { ...frozenRequest({ first, count, events, losses, bytes, producer }), spooled: 'stored' };
 }
 
 type Part = LossRange | { events: number; bytes: Buffer };
 
-function assemble(start: number, parts: Iterable<Part>, producer: Uint8Array): FrozenRequest[] {
+/** Requests of these parts; one, unless there are a great many losses. */
+export function assemble(start: number, parts: Iterable<Part>, producer: Uint8Array): FrozenRequest[] {
   const requests: FrozenRequest[] = [];
   let first = start;
   let next = start;
@@ -96,8 +86,8 @@ function assemble(start: number, parts: Iterable<Part>, producer: Uint8Array): F
   let pieces: Uint8Array[] = [];
   const finish = (): void => {
     if (next === first) return;
-    const bytes = Buffer.concat([requestPrefix(producer, first), ...pieces, ...losses.map(encodeLoss)]);
-    requests.push(request({ first, count: next - first, events, losses, bytes, producer }));
+    const bytes = Buffer.concat([requestPrefix(producer, first), ...pieces, encodeLosses(losses)]);
+    requests.push(frozenRequest({ first, count: next - first, events, losses, bytes, producer }));
     first = next;
     events = 0;
     losses = [];
@@ -118,7 +108,7 @@ function assemble(start: number, parts: Iterable<Part>, producer: Uint8Array): F
   return requests;
 }
 
-function request(content: {
+export function frozenRequest(content: {
   first: number;
   count: number;
   events: number;
@@ -135,6 +125,11 @@ function request(content: {
     bytes: content.bytes.subarray(content.producer.length),
     sends: 0,
   };
+}
+
+/** The fields `losses` of a request. */
+export function encodeLosses(losses: readonly LossRange[]): Uint8Array {
+  return losses.length === 0 ? new Uint8Array(0) : Buffer.concat(losses.map(encodeLoss));
 }
 
 function encodeLoss(loss: LossRange): Uint8Array {

@@ -1,11 +1,10 @@
 import type { Clock } from '../clock.js';
-import type { EventWriter } from '../encode/event-writer.js';
-import { internalLimits } from '../limits.js';
-import { Draft } from './draft.js';
-import { type FrozenRequest, freezeDraft, requestPrefix } from './frozen-request.js';
+import type { EventEncoder, OpenDraft, SealedDraft } from './event-encoder.js';
+import type { FrozenRequest } from './frozen-request.js';
 import { FrozenRequests } from './frozen-requests.js';
 import type { LossReason } from './loss.js';
 import type { RequestSource } from './request-source.js';
+import { severities, Tally } from './tally.js';
 
 export interface RequestBufferSettings {
   readonly bufferBytes: number;
@@ -14,7 +13,7 @@ export interface RequestBufferSettings {
 
 /**
  * Everything that was logged and is not acknowledged, in the order of its numbers:
- * frozen requests, then sealed drafts, then the open draft, whose bytes are the writer's.
+ * frozen requests, then sealed drafts, then the open draft, whose bytes are the encoder's.
  *
  * Invariants:
  * 1. Every number from the first one held to the last one used lies in exactly one of them.
@@ -29,43 +28,48 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
   protected capacity: number;
 
   readonly #settings: RequestBufferSettings;
-  readonly #writer: EventWriter;
-  readonly #sealed: Draft[] = [];
-  #open: Draft | undefined;
-  /** Events of each severity in drafts, so that a full buffer decides without a search. */
-  readonly #counts = new Uint32Array(25);
-  readonly #bytes = new Float64Array(25);
+  readonly #encoder: EventEncoder;
+  readonly #sealed: SealedDraft[] = [];
+  #open: OpenDraft | undefined;
+  /** Events in drafts, so that a full buffer decides without a search. */
+  readonly #tally = new Tally();
+  /** Bytes that drafts take beside their events. */
+  #overhead = 0;
+  /** No sealed draft behind this index has an event of the severity. Sealed drafts gain none, so it only falls. */
+  readonly #newest = new Int32Array(severities);
+  /** Index of the sealed draft that was evicted from last. */
+  #evicting: number | undefined;
 
-  constructor(settings: RequestBufferSettings, writer: EventWriter, producer: Uint8Array, clock: Clock) {
+  constructor(settings: RequestBufferSettings, encoder: EventEncoder, producer: Uint8Array, clock: Clock) {
     super(producer, clock);
     this.#settings = settings;
     this.capacity = settings.bufferBytes;
-    this.#writer = writer;
+    this.#encoder = encoder;
   }
 
   /** True if an event of this severity would be dropped whatever its size, so that it need not be encoded. */
   isClosedTo(severity: number): boolean {
-    // No event is smaller than its time and name.
-    return this.bufferedBytes + 16 > this.capacity && severity <= this.#lowestSeverity();
+    // No event is smaller than its time, with a name or a number beside it.
+    return this.bufferedBytes + 13 > this.capacity && severity <= this.#lowestSeverity();
   }
 
-  /** Takes the event that the writer wrote last. */
+  /** Takes the event that the encoder wrote last. */
   add(severity: number): 'first' | 'kept' | 'sealed' | 'dropped' {
-    const size = this.#writer.end - this.#writer.committed;
-    if (this.bufferedBytes + size > this.capacity && !this.#makeRoom(size, severity)) {
+    const { size, overhead } = this.#encoder;
+    const bytes = size + overhead;
+    if (this.bufferedBytes + bytes > this.capacity && !this.#makeRoom(bytes, severity)) {
       this.drop('buffer_full');
       return 'dropped';
     }
     const isFirst = this.#open === undefined;
     const open = this.#open ?? this.#begin();
-    open.add(severity, size, this.#writer.end);
-    this.#writer.committed = this.#writer.end;
-    this.#counts[severity]!++;
-    this.#bytes[severity]! += size;
+    open.add(severity);
+    this.#tally.add(severity, size);
+    this.#overhead += overhead;
     this.logged++;
     this.bufferedEvents++;
-    this.bufferedBytes += size;
-    if (this.#writer.committed < this.#settings.requestBytes) return isFirst ? 'first' : 'kept';
+    this.bufferedBytes += bytes;
+    if (!open.isFull(this.#settings.requestBytes)) return isFirst ? 'first' : 'kept';
     this.#seal();
     return 'sealed';
   }
@@ -107,16 +111,12 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     if (this.#sealed.length === 0 && withOpen && this.#open !== undefined) this.#seal();
     const draft = this.#sealed.shift();
     if (draft === undefined) return false;
-    for (let severity = 1; severity < this.#counts.length; severity++) {
-      this.#counts[severity]! -= draft.countOf(severity);
-      this.#bytes[severity]! -= draft.bytesOf(severity);
-    }
-    const requests = freezeDraft(
-      draft.evictedBytes > 0 ? draft.compact(requestPrefix(this.producer, draft.first)) : draft,
-      this.producer,
-    );
-    this.bufferedBytes -= draft.liveBytes;
-    for (const request of requests) this.append(request);
+    for (let severity = 1; severity < severities; severity++) this.#newest[severity]!--;
+    if (this.#evicting !== undefined) this.#evicting = this.#evicting > 0 ? this.#evicting - 1 : undefined;
+    this.#tally.removeAll(draft.tally);
+    this.#overhead -= draft.overhead;
+    this.bufferedBytes -= draft.tally.bytes + draft.overhead;
+    for (const request of draft.freeze()) this.append(request);
     return true;
   }
 
@@ -138,14 +138,15 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     this.frozen.length = 0;
     this.#sealed.length = 0;
     this.#open = undefined;
-    this.#writer.committed = 0;
-    this.#counts.fill(0);
-    this.#bytes.fill(0);
+    this.#evicting = undefined;
+    this.#encoder.discard();
+    this.#tally.clear();
+    this.#overhead = 0;
   }
 
-  /** Bytes of the events in drafts. */
+  /** Bytes that drafts take. */
   protected get draftBytes(): number {
-    return this.#bytes.reduce((sum, bytes) => sum + bytes, 0);
+    return this.#tally.bytes + this.#overhead;
   }
 
   /** Takes a request that was frozen just now. */
@@ -153,63 +154,82 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     this.hold(this.frozen.length, request);
   }
 
-  #begin(): Draft {
-    const place = { first: this.logged + 1, openedMs: this.clock.monotonicMs(), bytes: this.#writer.bytes };
-    this.#open = new Draft({ ...place, base: 0 });
+  #begin(): OpenDraft {
+    this.#open = this.#encoder.open(this.logged + 1, this.clock.monotonicMs());
     return this.#open;
   }
 
-  /** Moves the open draft out of the writer's buffer, with its prefix in front. */
   #seal(): void {
     const open = this.#open;
     if (open === undefined) return;
-    open.bytes = this.#writer.bytes;
-    this.#sealed.push(open.compact(requestPrefix(this.producer, open.first)));
+    const { overhead } = open;
+    const sealed = open.seal(this.producer);
+    this.#countOverhead(sealed.overhead - overhead);
+    for (let severity = 1; severity < severities; severity++) {
+      if (sealed.tally.countOf(severity) > 0) this.#newest[severity] = this.#sealed.length;
+    }
+    this.#sealed.push(sealed);
     this.#open = undefined;
-    this.#writer.committed = 0;
   }
 
   #lowestSeverity(): number {
-    for (let severity = 1; severity < this.#counts.length; severity++) {
-      if (this.#counts[severity]! > 0) return severity;
+    for (let severity = 1; severity < severities; severity++) {
+      if (this.#tally.countOf(severity) > 0) return severity;
     }
     // Nothing can be evicted, so every newcomer is the lowest.
-    return this.#counts.length;
+    return severities;
   }
 
   /** Evicts the newest events of the lowest severities, if that makes enough room for a higher one. */
-  #makeRoom(size: number, severity: number): boolean {
-    let missing = this.bufferedBytes + size - this.capacity;
+  #makeRoom(bytes: number, severity: number): boolean {
+    let missing = this.bufferedBytes + bytes - this.capacity;
     let evictable = 0;
-    for (let lower = 1; lower < severity; lower++) evictable += this.#bytes[lower]!;
+    for (let lower = 1; lower < severity; lower++) evictable += this.#tally.bytesOf(lower);
     if (evictable < missing) return false;
     const nowMs = this.clock.wallMs();
     for (let lower = 1; lower < severity && missing > 0; lower++) {
-      while (missing > 0 && this.#counts[lower]! > 0) missing -= this.#evict(lower, nowMs);
+      while (missing > 0 && this.#tally.countOf(lower) > 0) missing -= this.#evict(lower, nowMs);
     }
     return true;
   }
 
+  /** Returns the size of what went. */
   #evict(severity: number, nowMs: number): number {
-    const index = this.#newestWith(severity);
-    const draft = index === undefined ? this.#open! : this.#sealed[index]!;
-    const size = draft.evictNewest(severity, nowMs);
-    this.#counts[severity]!--;
-    this.#bytes[severity]! -= size;
+    const open = this.#open;
+    let size: number;
+    if (open !== undefined && open.tally.countOf(severity) > 0) {
+      size = open.evictNewest(severity, nowMs);
+    } else {
+      const index = this.#newestWith(severity);
+      if (this.#evicting !== undefined && this.#evicting !== index) this.#compact(this.#evicting, true);
+      this.#evicting = index;
+      size = this.#sealed[index]!.evictNewest(severity, nowMs);
+      this.#compact(index, false);
+    }
+    this.#tally.remove(severity, size);
     this.bufferedEvents--;
     this.bufferedBytes -= size;
     this.dropped.buffer_full++;
-    if (index !== undefined && draft.evictedBytes > draft.bytes.length * internalLimits.compactionShare) {
-      this.#sealed[index] = draft.compact(requestPrefix(this.producer, draft.first));
-    }
     return size;
   }
 
-  /** Index of the newest sealed draft with an event of the severity; undefined for the open draft. */
-  #newestWith(severity: number): number | undefined {
-    if (this.#open !== undefined && this.#open.countOf(severity) > 0) return undefined;
-    let index = this.#sealed.length - 1;
-    while (index > 0 && this.#sealed[index]!.countOf(severity) === 0) index--;
+  #compact(index: number, isLeft: boolean): void {
+    const draft = this.#sealed[index]!;
+    const compacted = draft.compact(isLeft);
+    this.#countOverhead(compacted.overhead - draft.overhead);
+    this.#sealed[index] = compacted;
+  }
+
+  #countOverhead(more: number): void {
+    this.#overhead += more;
+    this.bufferedBytes += more;
+  }
+
+  /** Index of the newest sealed draft with an event of the severity, of which there must be one. */
+  #newestWith(severity: number): number {
+    let index = Math.min(this.#newest[severity]!, this.#sealed.length - 1);
+    while (index > 0 && this.#sealed[index]!.tally.countOf(severity) === 0) index--;
+    this.#newest[severity] = index;
     return index;
   }
 }

@@ -1,7 +1,7 @@
+import type { EventEncoder } from '../buffer/event-encoder.js';
 import type { Clock } from '../clock.js';
 import type { Deliverer } from '../deliverer.js';
 import type { Diagnostics } from '../diagnostics.js';
-import type { EventWriter } from '../encode/event-writer.js';
 import { internalLimits } from '../limits.js';
 import type { Settings } from '../options.js';
 import type { SpoolFiles } from './files.js';
@@ -66,7 +66,7 @@ export class LoggerSpool {
 
   /** Makes the logger's buffer and deliverer. Once. */
   connect(parts: {
-    writer: EventWriter;
+    encoder: EventEncoder;
     /** Makes the delivery to the collector; absent offline. */
     deliveryOf: ((buffer: SpooledBuffer) => Deliverer) | undefined;
   }): { buffer: SpooledBuffer; delivery: Deliverer } {
@@ -80,7 +80,7 @@ export class LoggerSpool {
         windowBytes: isOffline ? -1 : bufferBytes / 2,
         readBackBytes: Math.min(segmentBytes(settings), bufferBytes / 4),
       },
-      writer: parts.writer,
+      encoder: parts.encoder,
       producer,
       clock,
       spool: this.#writer,

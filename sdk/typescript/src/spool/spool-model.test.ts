@@ -14,8 +14,11 @@ const seeds = process.env['SLUICE_SEED']
   ? [Number(process.env['SLUICE_SEED'])]
   : Array.from({ length: 30 }, (_, index) => index + 1);
 
-for (const seed of seeds) {
-  test(`whatever ends a job, what it spooled arrives once (seed ${seed})`, async () => {
+for (const [seed, encoding] of seeds.flatMap((seed) => [
+  [seed, 'blocks'] as const,
+  [seed, 'rows'] as const,
+])) {
+  test(`whatever ends a job, what it spooled arrives once (seed ${seed}, ${encoding})`, async () => {
     const random = seededRandom(seed);
     const chance = (probability: number): boolean => random() < probability;
     const disk = new MemoryDisk();
@@ -50,6 +53,7 @@ for (const seed of seeds) {
           spoolBytes: 1024 * 1024 * (chance(0.3) ? 1 : 100),
           ackTimeoutMs: 3000,
           mode,
+          encoding,
         },
         faults,
         random,

@@ -5,7 +5,8 @@ import { failure, MemoryDisk } from '../test-support/memory-disk.js';
 import { type SpoolLogger, spoolLogger } from '../test-support/spool-logger.js';
 
 const kib = 1024;
-const text = 'x'.repeat(1000);
+/** A kilobyte that no other event has, so that it takes its room in every encoding. */
+const textOf = (step: number) => `${step} `.padEnd(1000, 'x');
 
 /** The order in which events arrived; a fate that is a loss is its reason. */
 function arrived({ model }: { model: CollectorModel }, id: string): (string | undefined)[] {
@@ -20,7 +21,7 @@ function steps(from: number, to: number): string[] {
 }
 
 function logSteps(logger: SpoolLogger['logger'], from: number, to: number): void {
-  for (let step = from; step <= to; step++) logger.event('e', { text }, { step });
+  for (let step = from; step <= to; step++) logger.event('e', { text: textOf(step) }, { step });
 }
 
 /** A life that is killed after it spooled `count` events in requests of about eight. */

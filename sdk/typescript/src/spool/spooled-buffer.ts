@@ -1,7 +1,7 @@
+import type { EventEncoder } from '../buffer/event-encoder.js';
 import { type FrozenRequest, freezeLost, thawRequest } from '../buffer/frozen-request.js';
 import { RequestBuffer, type RequestBufferSettings } from '../buffer/request-buffer.js';
 import type { Clock, Timer } from '../clock.js';
-import type { EventWriter } from '../encode/event-writer.js';
 import { internalLimits } from '../limits.js';
 import type { ReadBack, SpoolWriter } from './spool-writer.js';
 
@@ -41,7 +41,7 @@ export class SpooledBuffer extends RequestBuffer {
 
   constructor(parts: {
     settings: SpooledBufferSettings;
-    writer: EventWriter;
+    encoder: EventEncoder;
     producer: Uint8Array;
     clock: Clock;
     spool: SpoolWriter;
@@ -50,7 +50,7 @@ export class SpooledBuffer extends RequestBuffer {
     /** The spool could not be read; it is tried again, or its events are counted as lost. */
     failed: (error: unknown) => void;
   }) {
-    super(parts.settings, parts.writer, parts.producer, parts.clock);
+    super(parts.settings, parts.encoder, parts.producer, parts.clock);
     this.#settings = parts.settings;
     this.#spool = parts.spool;
     this.#loaded = parts.loaded;

@@ -1,4 +1,5 @@
 import { expectedSequenceKey, retryDelayKey } from '@sluice/proto';
+import { unblock } from './unblock.js';
 import { decodeRequest, type WireEvent } from './wire.js';
 
 /** What became of one sequence number at the collector. */
@@ -138,23 +139,40 @@ export function overloaded(delayMs?: number): RefusedCall {
 function rangeOf(request: ReturnType<typeof decodeRequest>): Fate[] {
   const first = Number(request.first_sequence ?? 0);
   const events = request.events ?? [];
+  const blocks = request.blocks ?? [];
   const losses = request.losses ?? [];
   if (first < 1) throw new RefusedCall(3, 'no first sequence');
   if (losses.length > 10_000) throw new RefusedCall(3, `${losses.length} losses`);
+  if (blocks.length > 10_000) throw new RefusedCall(3, `${blocks.length} blocks`);
+  if (blocks.length > 0 && events.length > 0) throw new RefusedCall(3, 'events and blocks');
   const fates: Fate[] = [];
+  const give = (at: number, fate: Fate): void => {
+    if (fates[at] !== undefined) throw new RefusedCall(3, `two fates for number ${first + at}`);
+    fates[at] = fate;
+  };
+  for (const block of blocks) {
+    for (const { offset, event } of unblock(block)) give(offset, { event });
+  }
   let taken = 0;
+  let next = 0;
   for (const loss of losses) {
     const at = Number(loss.first_sequence) - first;
     const count = Number(loss.count);
-    if (at < fates.length || count < 1) throw new RefusedCall(3, 'losses overlap or are empty');
-    while (fates.length < at) {
-      const event = events[taken++];
-      if (event === undefined) throw new RefusedCall(3, 'a loss lies outside of the range');
-      fates.push({ event });
+    if (at < next || count < 1) throw new RefusedCall(3, 'losses overlap or are empty');
+    if (blocks.length === 0) {
+      for (; next < at; next++) {
+        const event = events[taken++];
+        if (event === undefined) throw new RefusedCall(3, 'a loss lies outside of the range');
+        give(next, { event });
+      }
     }
-    for (let index = 0; index < count; index++) fates.push({ loss: loss.reason });
+    for (let index = 0; index < count; index++) give(at + index, { loss: loss.reason });
+    next = at + count;
   }
-  for (const event of events.slice(taken)) fates.push({ event });
+  for (const event of events.slice(taken)) give(next++, { event });
   if (fates.length === 0) throw new RefusedCall(3, 'an empty range');
+  for (let at = 0; at < fates.length; at++) {
+    if (fates[at] === undefined) throw new RefusedCall(3, `no fate for number ${first + at}`);
+  }
   return fates;
 }

@@ -6,8 +6,24 @@ export interface WireRequest {
   producer?: WireProducer;
   first_sequence?: string;
   events?: WireEvent[];
+  blocks?: WireBlock[];
   losses?: WireLoss[];
   flush?: boolean;
+}
+export interface WireBlock {
+  name?: string;
+  count?: number;
+  sequence_offset?: number[];
+  time_unix_nano?: string[];
+  step?: string[];
+  severity_number?: Buffer;
+  body?: Buffer;
+  metric_name?: string[];
+  metric?: number[];
+  attribute_name?: string[];
+  attribute?: Buffer;
+  trace_id?: Buffer;
+  span_id?: Buffer;
 }
 export interface WireProducer {
   id: Buffer;

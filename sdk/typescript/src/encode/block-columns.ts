@@ -1,0 +1,271 @@
+import { wireLimits } from '../limits.js';
+import { type Block, blockFields } from './block.js';
+import type { EncodedKey } from './encoded-texts.js';
+import type { EventReader } from './event-reader.js';
+import { blockHeadBytes, eventRowBytes } from './event-size.js';
+import { bytesField, splitBigInt, varintSize } from './protobuf.js';
+import { parts, type Shape } from './shape.js';
+import { textSize } from './text.js';
+import { TextColumn } from './text-column.js';
+
+/**
+ * The events of one shape in the open draft, as columns that are used again from request to request.
+ *
+ * Invariants:
+ * 1. The first `rows` of every column are whole events; an event that was measured and not kept is in none.
+ * 2. While all events have had the same severity, only that is kept, and while all have had the same attributes, only
+ *    those: `#constants`, as texts, and nothing is encoded before the block is laid out.
+ * 3. Typed arrays are copied to the wire as they are, so the machine must be little-endian (see `event-encoder.ts`).
+ */
+
+/** Columns begin with about so many bytes each. */
+const firstBytes = 1024;
+
+/** Sizes of the texts of the event that was measured last; of whatever columns, because there is one at a time. */
+const sizes = new Uint32Array(wireLimits.keysPerEvent);
+const stepHalves = new Uint32Array(2);
+
+export class BlockColumns {
+  rows = 0;
+  /** What a block of this shape takes without its events. */
+  readonly headBytes: number;
+  /** What an event takes without its texts. */
+  readonly rowBytes: number;
+  /** Bytes of the name, the keys and the metrics, which count towards the limit of an event. */
+  readonly limitedBytes: number;
+
+  readonly #name: Uint8Array;
+  readonly #metricNames: Uint8Array;
+  readonly #attributeNames: Uint8Array;
+  readonly #metricCount: number;
+  readonly #attributeCount: number;
+  readonly #parts: number;
+
+  #capacity = 0;
+  #offsets = new Uint32Array(0);
+  #times = new Uint32Array(0);
+  #steps = new Uint32Array(0);
+  #severities = new Uint8Array(0);
+  #metrics = new Float64Array(0);
+  #traceIds = Buffer.alloc(0);
+  #spanIds = Buffer.alloc(0);
+  readonly #bodies = new TextColumn();
+  readonly #attributes = new TextColumn();
+
+  /** Of all rows, unless mixed. */
+  #severity = 0;
+  #isMixed = false;
+  #isConstant = true;
+  readonly #constants: string[] = [];
+  #constantBytes = 0;
+  /** Whether the event that was measured last has other attributes than the constant ones. */
+  #differs = false;
+  #bodySize = 0;
+
+  constructor(shape: Shape) {
+    const { name, metrics, attributes } = shape;
+    this.#name = bytesField(blockFields.name, name.bytes);
+    this.#metricNames = names(blockFields.metricName, metrics);
+    this.#attributeNames = names(blockFields.attributeName, attributes);
+    this.#metricCount = metrics.length;
+    this.#attributeCount = attributes.length;
+    this.#parts = shape.parts;
+    this.headBytes = blockHeadBytes(this.#name, this.#metricNames, this.#attributeNames);
+    this.rowBytes = eventRowBytes(shape.parts, metrics.length);
+    this.limitedBytes = [name, ...metrics, ...attributes].reduce(
+      (sum, { bytes }) => sum + bytes.length,
+      8 * metrics.length,
+    );
+  }
+
+  /** Bytes of the texts of an event that was read, with their lengths. To be followed by `append`, or by nothing. */
+  measure(reader: EventReader): number {
+    let bytes = 0;
+    if ((this.#parts & parts.body) !== 0) {
+      this.#bodySize = textSize(reader.body);
+      bytes = varintSize(this.#bodySize) + this.#bodySize;
+    }
+    const count = this.#attributeCount;
+    if (count === 0) return bytes;
+    const { texts } = reader;
+    if (this.#isConstant && this.rows > 0) {
+      const constants = this.#constants;
+      let index = 0;
+      while (index < count && texts[index] === constants[index]) index++;
+      this.#differs = index < count;
+      if (!this.#differs) return bytes + this.#constantBytes;
+    }
+    for (let index = 0; index < count; index++) {
+      const size = textSize(texts[index]!);
+      sizes[index] = size;
+      bytes += varintSize(size) + size;
+    }
+    return bytes;
+  }
+
+  /** Keeps the event that was measured. `offset` is its number, counted from the draft's first. */
+  append(reader: EventReader, severity: number, offset: number): void {
+    const row = this.rows;
+    if (row === this.#capacity) this.#grow();
+    this.#offsets[row] = offset;
+    const { time } = reader;
+    const times = this.#times;
+    times[row * 2] = time[0]!;
+    times[row * 2 + 1] = time[1]!;
+    if ((this.#parts & parts.step) !== 0) this.#appendStep(reader.step, row * 2);
+    if (severity !== this.#severity || this.#isMixed) this.#appendSeverity(severity);
+    const count = this.#metricCount;
+    const { values } = reader;
+    const metrics = this.#metrics;
+    for (let index = 0, at = row * count; index < count; index++, at++) metrics[at] = values[index]!;
+    if (this.#attributeCount > 0 && (!this.#isConstant || row === 0 || this.#differs))
+      this.#appendTexts(reader);
+    if (this.#parts > parts.step) this.#appendParts(reader);
+    this.rows = row + 1;
+  }
+
+  /** The block, in views of the columns. */
+  block(): Block {
+    const { rows } = this;
+    const has = (part: number): boolean => (this.#parts & part) !== 0;
+    if (this.#isConstant && rows > 0) this.#encodeConstants();
+    return {
+      name: this.#name,
+      count: rows,
+      offsets: bytesOf(this.#offsets, rows),
+      times: bytesOf(this.#times, rows * 2),
+      steps: has(parts.step) ? bytesOf(this.#steps, rows * 2) : undefined,
+      severity: this.#isMixed ? this.#severities.subarray(0, rows) : this.#severity,
+      bodies: has(parts.body) ? this.#bodies.bytes.subarray(0, this.#bodies.length) : undefined,
+      metricNames: this.#metricNames,
+      metricCount: this.#metricCount,
+      metrics: bytesOf(this.#metrics, rows * this.#metricCount),
+      attributeNames: this.#attributeNames,
+      attributeCount: this.#attributeCount,
+      attributes: this.#attributes.bytes.subarray(0, this.#attributes.length),
+      isConstant: this.#isConstant,
+      traceIds: has(parts.traceId) ? this.#traceIds.subarray(0, rows * 16) : undefined,
+      spanIds: has(parts.spanId) ? this.#spanIds.subarray(0, rows * 8) : undefined,
+    };
+  }
+
+  /** Forgets the events; the room for them stays. */
+  clear(): void {
+    this.rows = 0;
+    this.#severity = 0;
+    this.#isMixed = false;
+    this.#bodies.length = 0;
+    this.#attributes.length = 0;
+    this.#isConstant = true;
+    this.#constants.length = 0;
+  }
+
+  /** Gives the room back as well. */
+  release(): void {
+    this.clear();
+    this.#capacity = 0;
+    this.#offsets = new Uint32Array(0);
+    this.#times = new Uint32Array(0);
+    this.#steps = new Uint32Array(0);
+    this.#severities = new Uint8Array(0);
+    this.#metrics = new Float64Array(0);
+    this.#traceIds = Buffer.alloc(0);
+    this.#spanIds = Buffer.alloc(0);
+    this.#bodies.release();
+    this.#attributes.release();
+  }
+
+  /** Bytes of memory that the columns take, used or not. */
+  get heldBytes(): number {
+    return (
+      this.#capacity * this.rowBytes +
+      this.#severities.length +
+      this.#bodies.bytes.length +
+      this.#attributes.bytes.length
+    );
+  }
+
+  #appendStep(step: number | bigint, at: number): void {
+    if (typeof step === 'number') {
+      // Exact in two's complement: the upper half takes the sign, the lower one is what is left above it.
+      const high = Math.floor(step / 0x1_0000_0000);
+      this.#steps[at] = step - high * 0x1_0000_0000;
+      this.#steps[at + 1] = high;
+    } else {
+      splitBigInt(step, stepHalves);
+      this.#steps[at] = stepHalves[0]!;
+      this.#steps[at + 1] = stepHalves[1]!;
+    }
+  }
+
+  #appendSeverity(severity: number): void {
+    if (this.rows === 0) {
+      this.#severity = severity;
+      return;
+    }
+    if (!this.#isMixed) {
+      if (this.#severities.length < this.#capacity) this.#severities = new Uint8Array(this.#capacity);
+      this.#severities.fill(this.#severity, 0, this.rows);
+      this.#isMixed = true;
+    }
+    this.#severities[this.rows] = severity;
+  }
+
+  #appendTexts({ texts }: EventReader): void {
+    const count = this.#attributeCount;
+    if (this.rows === 0) {
+      this.#constantBytes = 0;
+      for (let index = 0; index < count; index++) {
+        this.#constants[index] = texts[index]!;
+        this.#constantBytes += varintSize(sizes[index]!) + sizes[index]!;
+      }
+      return;
+    }
+    if (this.#isConstant) {
+      this.#encodeConstants();
+      this.#attributes.repeat(this.rows);
+      this.#isConstant = false;
+      this.#constants.length = 0;
+    }
+    for (let index = 0; index < count; index++) this.#attributes.append(texts[index]!, sizes[index]!);
+  }
+
+  #encodeConstants(): void {
+    this.#attributes.length = 0;
+    for (const text of this.#constants) this.#attributes.append(text, textSize(text));
+  }
+
+  #appendParts(reader: EventReader): void {
+    if ((this.#parts & parts.body) !== 0) this.#bodies.append(reader.body, this.#bodySize);
+    if ((this.#parts & parts.traceId) !== 0) this.#traceIds.set(reader.traceId!, this.rows * 16);
+    if ((this.#parts & parts.spanId) !== 0) this.#spanIds.set(reader.spanId!, this.rows * 8);
+  }
+
+  #grow(): void {
+    const capacity = Math.max(1, this.#capacity * 2, Math.floor(firstBytes / this.rowBytes));
+    this.#capacity = capacity;
+    this.#offsets = grown(this.#offsets, new Uint32Array(capacity));
+    this.#times = grown(this.#times, new Uint32Array(capacity * 2));
+    if (this.#isMixed) this.#severities = grown(this.#severities, new Uint8Array(capacity));
+    if ((this.#parts & parts.step) !== 0) this.#steps = grown(this.#steps, new Uint32Array(capacity * 2));
+    if (this.#metricCount > 0)
+      this.#metrics = grown(this.#metrics, new Float64Array(capacity * this.#metricCount));
+    if ((this.#parts & parts.traceId) !== 0)
+      this.#traceIds = grown(this.#traceIds, Buffer.allocUnsafeSlow(capacity * 16));
+    if ((this.#parts & parts.spanId) !== 0)
+      this.#spanIds = grown(this.#spanIds, Buffer.allocUnsafeSlow(capacity * 8));
+  }
+}
+
+function grown<Column extends { set(from: Column): void }>(from: Column, to: Column): Column {
+  to.set(from);
+  return to;
+}
+
+function bytesOf(column: Uint32Array | Float64Array, length: number): Uint8Array {
+  return new Uint8Array(column.buffer, column.byteOffset, length * column.BYTES_PER_ELEMENT);
+}
+
+function names(field: number, keys: readonly EncodedKey[]): Uint8Array {
+  return Buffer.concat(keys.map(({ bytes }) => bytesField(field, bytes)));
+}
