@@ -2,6 +2,7 @@
  * What the bench asks its processes for. Each process serves one of these interfaces (serve.ts), and the
  * bench calls it as if it were local (child.ts); arguments and results go over Node's IPC channel.
  */
+import type { Percentiles } from '../measure/percentiles.js';
 import type { Usage } from '../measure/usage.js';
 import type { Workload } from '../workload/event-source.js';
 
@@ -59,6 +60,63 @@ export interface LogOutcome {
   readonly acknowledged: number;
   readonly dropped: number;
   readonly lastError: string | undefined;
+}
+
+export interface HungServerCalls extends Measured {
+  start(): Promise<{ endpoint: string }>;
+}
+
+export interface CallTimes {
+  readonly ns: Percentiles;
+  /** While these calls were made. */
+  readonly dropped: number;
+  readonly acknowledged: number;
+  /** gRPC calls that the SDK has made so far, and what it holds at the end. */
+  readonly calls: number;
+  readonly bufferedBytes: number;
+}
+
+export interface LogCallCalls extends Measured {
+  /** Makes the logger and warms it up. */
+  start(options: { endpoint: string }): Promise<void>;
+  /** Ends earlier after `mostSeconds`. */
+  time(options: { calls: number; mostSeconds: number }): Promise<CallTimes>;
+  /** Logs until the buffer is full and drops. */
+  fill(options: { mostSeconds: number }): Promise<{ full: boolean }>;
+  /** Two readings of the clock with nothing between them. */
+  clock(options: { calls: number }): Promise<{ ns: Percentiles; resolutionNs: number }>;
+  /** Bytes that one log call allocates. */
+  allocate(options: {
+    samples: number;
+    callsPerSample: number;
+  }): Promise<{ heapBytes: number; externalBytes: number }>;
+  flush(): Promise<{ acknowledged: boolean }>;
+}
+
+export interface ProbeOptions {
+  readonly endpoint: string;
+  readonly storeUrl: string;
+  readonly project: string;
+  readonly run: string;
+}
+
+/** Milliseconds from the log call, one for each probe. */
+export interface ProbeTimes {
+  /** With the SDK's own batching: acknowledged, and visible to SQL. */
+  readonly acknowledgedMs: readonly number[];
+  readonly visibleMs: readonly number[];
+  /** Until `flush()` right after the log call resolved, and until that event was visible. */
+  readonly flushedMs: readonly number[];
+  readonly flushedVisibleMs: readonly number[];
+  /** From one look of SQL to the next: how finely visibility is seen. */
+  readonly lookEveryMs: number;
+  /** Probes that were not acknowledged or visible in time. */
+  readonly missing: number;
+}
+
+export interface ProbeCalls extends Measured {
+  start(options: ProbeOptions): Promise<void>;
+  probe(options: { seconds: number }): Promise<ProbeTimes>;
 }
 
 export interface EngineCalls extends Measured {
