@@ -1,5 +1,5 @@
 /** The loggers of one process, filled together and counted together. */
-import { createLogger, type Logger, type LoggerOptions } from '@sluice/sdk';
+import { createLogger, type Diagnostic, type Logger, type LoggerOptions } from '@sluice/sdk';
 import { sum } from '../measure/figures.js';
 import type { SdkOptions } from './protocol.js';
 
@@ -9,11 +9,14 @@ const askEveryMs = 5;
 export interface GroupCounts {
   readonly acknowledged: number;
   readonly dropped: number;
+  /** Requests that were sent again. */
+  readonly resends: number;
   readonly lastError: string | undefined;
 }
 
 export class LoggerGroup {
   readonly loggers: readonly Logger[];
+  readonly #told = new Set<string>();
   #bufferedBytes = 0;
   #askedMs = Number.NEGATIVE_INFINITY;
 
@@ -25,7 +28,7 @@ export class LoggerGroup {
         run,
         rank: firstRank + index,
         job: 'bench',
-        onDiagnostic: ({ kind, message }) => console.error(`sdk: ${kind}: ${message}`),
+        onDiagnostic: (diagnostic) => this.#tell(diagnostic),
         ...(encoding && { encoding }),
       };
       return createLogger(options);
@@ -48,6 +51,7 @@ export class LoggerGroup {
     return {
       acknowledged: sum(stats.map(({ acknowledged }) => acknowledged)),
       dropped: sum(stats.map(({ dropped }) => sum(Object.values(dropped)))),
+      resends: sum(stats.map(({ resends }) => resends)),
       lastError: stats.find(({ lastError }) => lastError !== undefined)?.lastError,
     };
   }
@@ -58,5 +62,12 @@ export class LoggerGroup {
 
   async close(): Promise<void> {
     await Promise.all(this.loggers.map((logger) => logger.close()));
+  }
+
+  /** Hundreds of loggers have the same to say; the counters tell how often. */
+  #tell({ kind, message }: Diagnostic): void {
+    if (this.#told.has(kind)) return;
+    this.#told.add(kind);
+    console.error(`sdk: ${kind}: ${message}`);
   }
 }

@@ -12,9 +12,9 @@ import { Pending } from './pending.js';
 import type { ProbeCalls, ProbeOptions } from './protocol.js';
 import { serve } from './serve.js';
 
-/** Mean pauses: some 40 batched and some 10 flushed probes a second, next to nothing beside the load. */
+/** Mean pauses: some 40 batched and some 20 flushed probes a second, next to nothing beside the load. */
 const batchedPauseMs = 25;
-const flushedPauseMs = 60;
+const flushedPauseMs = 30;
 const acknowledgmentEveryMs = 1;
 const visibleEveryMs = 20;
 /** What may be missing at the end gets so long. */

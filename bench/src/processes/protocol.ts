@@ -59,6 +59,8 @@ export interface LogOutcome {
   readonly cpuUs: number;
   readonly acknowledged: number;
   readonly dropped: number;
+  /** Requests that were sent again. */
+  readonly resends: number;
   readonly lastError: string | undefined;
 }
 

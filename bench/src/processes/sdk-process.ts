@@ -13,6 +13,8 @@ import { serve } from './serve.js';
 
 /** Events between two turns of the event loop: a fraction of a millisecond, as in a job's step. */
 const eventsPerTurn = 500;
+/** Of one logger among many. Their connections make turns long, so that few events a turn would be a limit of their own. */
+const leastEventsPerLogger = 20;
 /** Between two bursts of a paced load, and what a burst may make up for after a pause. */
 const paceMs = 5;
 const catchUpMs = 100;
@@ -44,8 +46,9 @@ const calls: SdkCalls = {
     const startMs = begin(running);
     const events = 'events' in load ? load.events : Number.POSITIVE_INFINITY;
     const untilMs = 'seconds' in load ? startMs + load.seconds * 1000 : Number.POSITIVE_INFINITY;
+    const perTurn = eventsPerLogger(running) * running.options.loggers;
     for (let logged = 0; logged < events && monotonicMs() < untilMs; ) {
-      const count = Math.min(eventsPerTurn, events - logged);
+      const count = Math.min(perTurn, events - logged);
       logEvents(running, count);
       logged += count;
       await nextTurn();
@@ -82,6 +85,7 @@ const calls: SdkCalls = {
       cpuUs: cpu.user + cpu.system,
       acknowledged: after.acknowledged - began.counts.acknowledged,
       dropped: after.dropped - began.counts.dropped,
+      resends: after.resends - began.counts.resends,
       lastError: after.lastError,
     };
   },
@@ -106,11 +110,11 @@ function begin({ group }: Job): number {
   return monotonicMs();
 }
 
-/** The loggers in turn; each gets its share of a turn's events, one at least, before the next. */
+/** The loggers in turn; each gets its share of a turn's events before the next. */
 function logEvents(running: Job, count: number): void {
   const { group, source } = running;
   const { loggers } = group;
-  const share = Math.ceil(eventsPerTurn / loggers.length);
+  const share = eventsPerLogger(running);
   for (let logged = 0; logged < count; ) {
     const logger = loggers[running.nextLogger]!;
     running.nextLogger = (running.nextLogger + 1) % loggers.length;
@@ -120,6 +124,10 @@ function logEvents(running: Job, count: number): void {
       logger.event(name, fields, { step });
     }
   }
+}
+
+function eventsPerLogger({ options }: Job): number {
+  return Math.max(leastEventsPerLogger, Math.ceil(eventsPerTurn / options.loggers));
 }
 
 function isFull({ group, options }: Job): boolean {

@@ -16,6 +16,7 @@ function measured(collectorUs: number, tookMs: number): MeasuredLoad {
     acknowledgedMs: 1000 + tookMs / 2,
     visibleMs: 1000 + tookMs,
     cpuUs: 1_000_000,
+    resends: 4,
     stored: 1_000_000,
     duplicated: 0,
     sdkRssPeakBytes: 0,
@@ -41,7 +42,7 @@ test('fan-in compares the stored rate of a thousand producers with that of ten',
   assert.equal(result.cases[1]?.events_per_second, 400_000);
   assert.equal(result.cases[1]?.acknowledged_events_per_second, 800_000);
   assert.deepEqual(result.cases[1]?.cpu_us_per_event, { sdk: 1, collector: 3, store: 1 });
-  assert.match(fanInTable(result), /^1,000 +400,000 +800,000 +3\.00 +1\.00 +1$/m);
+  assert.match(fanInTable(result), /^1,000 +400,000 +800,000 +3\.00 +1\.00 +1 +4$/m);
 });
 
 test('wide compares CPU and rate of a hundred keys with those of five', () => {

@@ -25,6 +25,7 @@ export function fanInResult(seconds: number, cases: readonly FanInCase[]) {
       acknowledged_events_per_second: perSecond(measured.events, measured.acknowledgedMs - measured.startMs),
       cpu_us_per_event: rounded(cpuPerEvent(measured)),
       collector_rss_peak_mib: mib(measured.collector.after.rssPeakBytes),
+      resends: measured.resends,
       wal_backlog_peak_mib: mib(measured.walBacklogPeakBytes),
       merges_settled: measured.mergesSettled,
     })),
@@ -33,7 +34,15 @@ export function fanInResult(seconds: number, cases: readonly FanInCase[]) {
 
 export function fanInTable({ cases, thousand_to_ten }: FanInResult): string {
   const table = columns(
-    ['producers', 'stored/s', 'acknowledged/s', 'collector µs/event', 'SDK µs/event', 'collector MiB'],
+    [
+      'producers',
+      'stored/s',
+      'acknowledged/s',
+      'collector µs/event',
+      'SDK µs/event',
+      'collector MiB',
+      'resends',
+    ],
     cases.map((one) => [
       grouped(one.producers),
       grouped(one.events_per_second),
@@ -41,6 +50,7 @@ export function fanInTable({ cases, thousand_to_ten }: FanInResult): string {
       one.cpu_us_per_event.collector.toFixed(2),
       one.cpu_us_per_event.sdk.toFixed(2),
       one.collector_rss_peak_mib.toFixed(0),
+      grouped(one.resends),
     ]),
   );
   return `${table}\n\nstored by 1,000 ÷ stored by 10: ${thousand_to_ten.toFixed(2)}`;

@@ -7,7 +7,7 @@
  *
  * Method: 1, 10, 100 and 1,000 loggers, each a producer with a connection of its own, spread over up to 4 processes.
  * Each process logs as fast as it may to its loggers in turn, a few events at a time, so that the offered load is
- * always the same: without limit. It pauses while its loggers together hold 64 MiB unacknowledged (32 MiB if there is
+ * always the same: without limit. `resends` are requests that the collector refused because it had too much to take. It pauses while its loggers together hold 64 MiB unacknowledged (32 MiB if there is
  * one): more than what so many calls of up to a second carry, and too little for any to drop. Collector, store and
  * processes are fresh for each number, because memory peaks are those of a whole life. The warm-up of 3 s also opens
  * the connections. Rates end as in `ingest`: with the last acknowledgment, and when SQL counts all. CPU is counted
@@ -45,7 +45,7 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
       sdk: { run: 'fan-in', workload: { kind: 'training' }, encoding: undefined },
     } as const;
     const load = { seconds: given(options, 'seconds') };
-    const label = `${producers.toLocaleString('en-US')} producers`;
+    const label = `producers: ${producers}`;
     cases.push({ producers, measured: await measureLoad(run, { ...parts, label, warmup, load }) });
     await removeParts(parts);
   }

@@ -27,6 +27,7 @@ const measured: IngestMeasurements = {
   stored: 1_000_000,
   duplicated: 0,
   cpuUs: 500_000,
+  resends: 0,
   sdkRssPeakBytes: 80 * MiB,
   generatorUsPerEvent: 0.1,
   collector: { before: usage(100, 0, 60, 40), after: usage(2_000_100, 200 * MiB, 900_060, 1_000_040) },

@@ -41,7 +41,10 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
       bufferedBytes,
       sdk: { run: 'wide', workload: { kind: 'wide', keys }, encoding: undefined },
     } as const;
-    cases.push({ keys, measured: await measureLoad(run, { ...parts, label: `${keys} keys`, warmup, load }) });
+    cases.push({
+      keys,
+      measured: await measureLoad(run, { ...parts, label: `keys: ${keys}`, warmup, load }),
+    });
     await removeParts(parts);
   }
   const result = wideResult({ producers, seconds: load.seconds, cases });

@@ -15,6 +15,8 @@ export interface Logged {
   readonly visibleMs: number;
   /** Of all SDK processes, from the first log call to the last acknowledgment. */
   readonly cpuUs: number;
+  /** Requests that SDKs sent again, because the collector refused them or did not answer. */
+  readonly resends: number;
 }
 
 /** Logs into an empty table. */
@@ -50,6 +52,7 @@ export async function logAll(parts: Parts, load: Load): Promise<Logged> {
     acknowledgedMs: Math.max(...outcomes.map(({ acknowledgedMs }) => acknowledgedMs)),
     visibleMs: monotonicMs(),
     cpuUs: sum(outcomes.map(({ cpuUs }) => cpuUs)),
+    resends: sum(outcomes.map(({ resends }) => resends)),
   };
 }
 
