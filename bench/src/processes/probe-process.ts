@@ -38,6 +38,7 @@ const calls: ProbeCalls = {
     const acknowledged = new Pending();
     const visible = { batched: new Pending(), flushed: new Pending() };
     const flushedMs: number[] = [];
+    let unflushed = 0;
     let isLogging = true;
 
     const logBatched = async (): Promise<void> => {
@@ -56,6 +57,7 @@ const calls: ProbeCalls = {
         visible.flushed.add(startMs);
         const result = await flushed.flush({ timeoutMs: drainMs });
         if (result.acknowledged) flushedMs.push(performance.now() - startMs);
+        else unflushed++;
         await sleep(randomPause(flushedPauseMs));
       }
     };
@@ -91,7 +93,7 @@ const calls: ProbeCalls = {
       flushedMs,
       flushedVisibleMs: visible.flushed.tookMs,
       lookEveryMs: (performance.now() - startMs) / Math.max(1, looks),
-      missing: acknowledged.size + visible.batched.size + visible.flushed.size,
+      missing: unflushed + acknowledged.size + visible.batched.size + visible.flushed.size,
     };
   },
   usage: async () => ownUsage(),

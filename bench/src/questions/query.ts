@@ -15,22 +15,18 @@
  * the whole answer in JSON is there. Rows and bytes read are the engine's own count.
  */
 import { join } from 'node:path';
-import { eventsColumns } from '@sluice/collector/encode/encode-segment.js';
-import { prepareSchema } from '@sluice/collector/store/schema.js';
 import { monotonicMs, sleep } from '../measure/clock.js';
 import { mergeStateQuery, parseMergeState, settle } from '../measure/settle.js';
 import { type Answer, given, type Options, type Question } from '../question.js';
 import type { BenchRun } from '../run/bench-run.js';
+import { fillStore } from '../run/fill-store.js';
 import { startStore } from '../run/parts.js';
 import { activePartsQuery, sql } from '../run/store-sql.js';
-import { insertOfRun, planStore, type StorePlan } from '../workload/stored-events.js';
-import { readTrainingLog } from '../workload/training-log.js';
+import { planStore } from '../workload/stored-events.js';
 import { type Query, queriesOf } from './query-list.js';
 import { type QueryMeasurements, queryProblem, queryResult, queryTable } from './query-result.js';
 
-const fillersAtOnce = 2;
 const runsOfQuery = { least: 7, most: 50 };
-const schemaMs = 30_000;
 /** Merges of so many rows take longer than those of a load. */
 const settling = { quietMs: 3000, deadlineMs: 180_000, intervalMs: 500 };
 const slowestFillRowsPerSecond = 50_000;
@@ -50,7 +46,7 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
   const directory = join(run.directory, 'parts');
   run.step('starting the store');
   const filled = await startStore(run, directory);
-  const fillMs = await fill(filled.storeUrl, plan, run);
+  const fillMs = await fillStore(filled.storeUrl, plan, (text) => run.step(text));
   run.step('waiting for merges');
   const look = async () => parseMergeState(await sql(filled.storeUrl, mergeStateQuery));
   const { settled } = await settle(look, { nowMs: monotonicMs, sleep }, settling);
@@ -71,34 +67,15 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
   return { result, table: queryTable(result), engineVersion, problem: queryProblem(plan, rows, queries) };
 }
 
-/** Returns how long it took. */
-async function fill(storeUrl: string, plan: StorePlan, run: BenchRun): Promise<number> {
-  const address = { url: storeUrl, database: 'default' };
-  const schema = await prepareSchema(address, eventsColumns, schemaMs);
-  if (schema.kind !== 'ready') throw new Error(`the schema: ${schema.problem}`);
-  const inserts = plan.runs * plan.inserts;
-  run.step(`filling: ${plan.rows.toLocaleString('en-US')} rows in ${inserts} inserts`);
-  const sections = readTrainingLog();
-  const startMs = monotonicMs();
-  let next = 0;
-  const work = async (): Promise<void> => {
-    while (next < inserts) {
-      const index = next++;
-      // Runs go on side by side, so that the parts of a day hold all of them.
-      const place = { run: index % plan.runs, insert: Math.floor(index / plan.runs) };
-      await sql(storeUrl, insertOfRun(plan, place, sections));
-      if ((index + 1) % 50 === 0) run.step(`filling: ${index + 1} of ${inserts} inserts`);
-    }
-  };
-  await Promise.all(Array.from({ length: fillersAtOnce }, work));
-  return monotonicMs() - startMs;
-}
-
-async function measureQuery(storeUrl: string, query: Query, seconds: number): Promise<QueryMeasurements> {
+/** Once cold, then at least so many times. */
+export async function measureQuery(
+  storeUrl: string,
+  query: Query,
+  seconds: number,
+): Promise<QueryMeasurements> {
   const tookMs: number[] = [];
   let answer = '';
   const untilMs = monotonicMs() + seconds * 1000;
-  // The cold one, then at least so many.
   while (
     tookMs.length < 1 + runsOfQuery.least ||
     (tookMs.length < 1 + runsOfQuery.most && monotonicMs() < untilMs)
