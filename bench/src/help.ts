@@ -15,7 +15,7 @@ ${lines.join('\n')}
   all        each of them in turn; an option goes to those that take it
 
 Options:
-  --seconds S       how long each load goes on
+  --seconds S       how long each load goes on; log-call: each state at most; query: each query repeated
   --events N        a fixed number of events in place of a duration
   --producers P     SDK processes that share the load
   --calls N         log calls in each state

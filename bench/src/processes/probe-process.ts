@@ -74,7 +74,7 @@ const calls: ProbeCalls = {
       while (isPending(visible.batched, visible.flushed)) {
         for (const kind of ['batched', 'flushed'] as const) {
           const [count, most] = numbersOf(await sql(options.storeUrl, visibleQuery(options, names[kind])));
-          // Two batches of one producer may be committed in either order; without a hole, all up to the largest are there.
+          // Batches may be committed in either order; without a hole, all up to the largest are there.
           if (count === most) visible[kind].resolveThrough(count!, performance.now());
         }
         looks++;

@@ -13,7 +13,7 @@ import { serve } from './serve.js';
 
 /** Events between two turns of the event loop: a fraction of a millisecond, as in a job's step. */
 const eventsPerTurn = 500;
-/** Of one logger among many. Their connections make turns long, so that few events a turn would be a limit of their own. */
+/** Of one logger among many, whose connections make turns long: fewer would be a limit of their own. */
 const leastEventsPerLogger = 20;
 /** Between two bursts of a paced load, and what a burst may make up for after a pause. */
 const paceMs = 5;

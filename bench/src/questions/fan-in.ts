@@ -6,12 +6,12 @@
  * producer.
  *
  * Method: 1, 10, 100 and 1,000 loggers, each a producer with a connection of its own, spread over up to 4 processes.
- * Each process logs as fast as it may to its loggers in turn, a few events at a time, so that the offered load is
- * always the same: without limit. `resends` are requests that the collector refused because it had too much to take. It pauses while its loggers together hold 64 MiB unacknowledged (32 MiB if there is
- * one): more than what so many calls of up to a second carry, and too little for any to drop. Collector, store and
- * processes are fresh for each number, because memory peaks are those of a whole life. The warm-up of 3 s also opens
- * the connections. Rates end as in `ingest`: with the last acknowledgment, and when SQL counts all. CPU is counted
- * until the merges are done.
+ * Each process logs as fast as it may to its loggers in turn, 20 events at a time or more, so that the offered load is
+ * always the same: without limit. It pauses while its loggers together hold 64 MiB unacknowledged (32 MiB if there is
+ * one): more than what so many calls of up to a second carry, and too little for any to drop. `resends` are requests
+ * that the collector refused because it had too much to take. Collector, store and processes are fresh for each number,
+ * because memory peaks are those of a whole life. The warm-up of 3 s also opens the connections. Rates end as in
+ * `ingest`: with the last acknowledgment, and when SQL counts all. CPU is counted until the merges are done.
  */
 import { join } from 'node:path';
 import { type Answer, given, type Options, type Question } from '../question.js';

@@ -62,5 +62,6 @@ export function latencyTable({ levels, peak_events_per_second }: LatencyResult):
       line('visible after flush()', level.flushed_visible_ms),
     ];
   });
-  return `peak: ${grouped(peak_events_per_second)} events/s\n\n${columns(['ms since the log call', 'p50', 'p99', 'max', 'probes'], lines)}`;
+  const table = columns(['ms since the log call', 'p50', 'p99', 'max', 'probes'], lines);
+  return `peak: ${grouped(peak_events_per_second)} events/s\n\n${table}`;
 }

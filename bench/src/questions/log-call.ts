@@ -5,11 +5,12 @@
  * Hypothesis (design, promise 1): a call takes about a microsecond at the median and a few at p99, and it takes the
  * same with the collector up, down and hung, and less once the buffer is full.
  *
- * Method: for each state a fresh process with the SDK's defaults logs bursts of 20 events with a timer's turn (1 ms)
- * after each, so that requests are sealed, sent and acknowledged between them, up to 20,000 events/s. The event is
- * made before the clock is read; `performance.now()` is read right before and right after the call. What two
- * readings with nothing between them give is reported as `clock`, and not subtracted. 20,000 calls before are not
- * recorded. The first calls of a burst find cold caches, a twentieth of all; p99.9 and max hold what the machine does at that moment as well: garbage collection, other processes.
+ * Method: for each state a fresh process with the SDK's defaults makes --calls log calls (in --seconds at most), in
+ * bursts of 20 with a timer's turn (1 ms) after each, so that requests are sealed, sent and acknowledged between them,
+ * up to 20,000 events/s. The event is made before the clock is read; `performance.now()` is read right before and right
+ * after the call. What two readings with nothing between them give is reported as `clock`, and not subtracted. 20,000
+ * calls before are not recorded. The first call of a burst finds cold caches, and it is a twentieth of all: p99 is its.
+ * p99.9 and max hold what the machine does at that moment as well: garbage collection, other processes.
  * - `up`: the real collector with the embedded store.
  * - `down`: nothing listens at the endpoint.
  * - `hung`: a real HTTP/2 server accepts the call and never reads it (hung-server-process.ts), so the SDK's call is
@@ -90,7 +91,6 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
   const problem = logCallProblem(states, {
     acknowledged,
     full: isDownFull.full && isHungFull.full,
-    calls: wanted.calls,
   });
   return { result, table: logCallTable(result), engineVersion, problem };
 }

@@ -5,14 +5,15 @@
  * read that run's rows and take tens of milliseconds, whatever else the store holds. A p99 by hour over all runs reads
  * one name's rows of each run, and grows with them.
  *
- * Method: the embedded store alone in its process. It is filled inside itself, by INSERT … SELECT, two at a time,
- * each 125,000 rows of one run in the order of the sorting key, as a full segment is: 50 million rows are 100 runs over
- * 10 days (`received_date`, the partitions), each of 8 ranks that log five names and some text (stored-events.ts). That
- * is not the way of an event, but leaves the same rows in parts of the same size. Then the merges that the store wants are waited for; nothing is forced (no OPTIMIZE), and
- * how many parts there are is reported. The store is stopped and started again, so that its own caches are empty; the
- * system's page cache is not. Each query then runs once (`cold_ms`), then at least 7 times, up to 50 times as long as
- * `--seconds` allow: `median_ms`, `worst_ms`. The time is that of a client: from sending the statement over HTTP until
- * the whole answer in JSON is there. Rows and bytes read are the engine's own count.
+ * Method: the embedded store alone in its process. It is filled inside itself, by INSERT … SELECT, two at a time, each
+ * 125,000 rows of one run in the order of the sorting key, as a full segment is: 50 million rows are 100 runs over 10
+ * days (`received_date`, the partitions), each of 8 ranks that log five names and some text (stored-events.ts). That is
+ * not the way of an event, but leaves the same rows in parts of the same size. Then the merges that the store wants are
+ * waited for; nothing is forced (no OPTIMIZE), and how many parts there are is reported. The store is stopped and
+ * started again, so that its own caches are empty; the system's page cache is not. Each query then runs once
+ * (`cold_ms`), then at least 7 times, up to 50 times as long as --seconds allow: `median_ms`, `worst_ms`. The time is
+ * that of a client: from sending the statement over HTTP until the whole answer in JSON is there. Rows and bytes read
+ * are the engine's own count.
  */
 import { join } from 'node:path';
 import { monotonicMs, sleep } from '../measure/clock.js';
