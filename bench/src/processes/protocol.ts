@@ -2,7 +2,9 @@
  * What the bench asks its processes for. Each process serves one of these interfaces (serve.ts), and the
  * bench calls it as if it were local (child.ts); arguments and results go over Node's IPC channel.
  */
+import type { Percentiles } from '../measure/percentiles.js';
 import type { Usage } from '../measure/usage.js';
+import type { Workload } from '../workload/event-source.js';
 
 export interface Measured {
   /** CPU and memory up to now. */
@@ -20,29 +22,103 @@ export interface CollectorCalls extends Measured {
   counters(): Promise<{ committedEvents: number; quarantinedEvents: number; setAsideSegments: number }>;
 }
 
+export interface SdkOptions {
+  readonly endpoint: string;
+  readonly project: string;
+  readonly run: string;
+  /** Of the first logger; each further one has the next. */
+  readonly firstRank: number;
+  /** How many loggers there are; each has its own connection and is a producer of its own. */
+  readonly loggers: number;
+  /** What all of them together may hold unacknowledged before logging pauses. */
+  readonly bufferedBytes: number;
+  readonly workload: Workload;
+  /** What the SDK sends; undefined: its default. */
+  readonly encoding: 'rows' | undefined;
+}
+
+/** How much is logged: so many events, or what can be acknowledged in so many seconds. */
+export type Load = { readonly events: number } | { readonly seconds: number };
+
 export interface SdkCalls extends Measured {
-  start(options: {
-    endpoint: string;
-    project: string;
-    run: string;
-    rank: number;
-    bufferedBytes: number;
-  }): Promise<void>;
-  /** Logs this many events as fast as they are taken, and waits until all are acknowledged. */
-  log(events: number): Promise<LogOutcome>;
+  start(options: SdkOptions): Promise<void>;
+  /** Logs as fast as events are acknowledged. Returns when the last is logged; `flush` comes next. */
+  log(load: Load): Promise<{ startMs: number; loggedMs: number }>;
+  /** The same at a given rate, in small bursts; what cannot be taken in time is left out. */
+  pace(options: { eventsPerSecond: number; seconds: number }): Promise<{ startMs: number; loggedMs: number }>;
+  /** Waits until all is acknowledged that was logged since the last flush. */
+  flush(): Promise<LogOutcome>;
   /** CPU of making that many events without logging them, in microseconds for one. */
   generate(events: number): Promise<number>;
 }
 
 export interface LogOutcome {
-  /** On the machine's monotonic clock: the first log call, and the last acknowledgment. */
-  readonly startMs: number;
+  /** On the machine's monotonic clock: the last acknowledgment. */
   readonly acknowledgedMs: number;
-  /** CPU between them. */
+  /** CPU since the first log call. */
   readonly cpuUs: number;
   readonly acknowledged: number;
   readonly dropped: number;
+  /** Requests that were sent again. */
+  readonly resends: number;
   readonly lastError: string | undefined;
+}
+
+export interface HungServerCalls extends Measured {
+  start(): Promise<{ endpoint: string }>;
+}
+
+export interface CallTimes {
+  readonly ns: Percentiles;
+  /** While these calls were made. */
+  readonly dropped: number;
+  readonly acknowledged: number;
+  /** gRPC calls that the SDK has made so far, and what it holds at the end. */
+  readonly calls: number;
+  readonly bufferedBytes: number;
+}
+
+export interface LogCallCalls extends Measured {
+  /** Makes the logger and warms it up. */
+  start(options: { endpoint: string }): Promise<void>;
+  /** Ends earlier after `mostSeconds`. */
+  time(options: { calls: number; mostSeconds: number }): Promise<CallTimes>;
+  /** Logs until the buffer is full and drops. */
+  fill(options: { mostSeconds: number }): Promise<{ full: boolean }>;
+  /** Two readings of the clock with nothing between them. */
+  clock(options: { calls: number }): Promise<{ ns: Percentiles; resolutionNs: number }>;
+  /** Bytes that one log call allocates. */
+  allocate(options: {
+    samples: number;
+    callsPerSample: number;
+  }): Promise<{ heapBytes: number; externalBytes: number }>;
+  flush(): Promise<{ acknowledged: boolean }>;
+}
+
+export interface ProbeOptions {
+  readonly endpoint: string;
+  readonly storeUrl: string;
+  readonly project: string;
+  readonly run: string;
+}
+
+/** Milliseconds from the log call, one for each probe. */
+export interface ProbeTimes {
+  /** With the SDK's own batching: acknowledged, and visible to SQL. */
+  readonly acknowledgedMs: readonly number[];
+  readonly visibleMs: readonly number[];
+  /** Until `flush()` right after the log call resolved, and until that event was visible. */
+  readonly flushedMs: readonly number[];
+  readonly flushedVisibleMs: readonly number[];
+  /** From one look of SQL to the next: how finely visibility is seen. */
+  readonly lookEveryMs: number;
+  /** Probes that were not acknowledged or visible in time. */
+  readonly missing: number;
+}
+
+export interface ProbeCalls extends Measured {
+  start(options: ProbeOptions): Promise<void>;
+  probe(options: { seconds: number }): Promise<ProbeTimes>;
 }
 
 export interface EngineCalls extends Measured {

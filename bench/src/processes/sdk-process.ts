@@ -2,72 +2,95 @@
  * A job that does nothing but log: the real SDK with its defaults.
  *
  * It must not drop, so it is held back by what is not acknowledged yet: enough to keep calls full
- * (several times the 4 MiB of one), far from the 64 MiB at which the SDK drops.
+ * (several times the 4 MiB of one), far from the 64 MiB at which a logger drops.
  */
-import { createLogger, type Logger } from '@sluice/sdk';
 import { monotonicMs, sleep } from '../measure/clock.js';
 import { ownUsage } from '../measure/usage.js';
-import { TrainingEvents } from '../workload/training-events.js';
-import { readTrainingLog } from '../workload/training-log.js';
-import type { SdkCalls } from './protocol.js';
+import { type EventSource, openSource } from '../workload/event-source.js';
+import { type GroupCounts, LoggerGroup } from './logger-group.js';
+import type { SdkCalls, SdkOptions } from './protocol.js';
 import { serve } from './serve.js';
 
 /** Events between two turns of the event loop: a fraction of a millisecond, as in a job's step. */
 const eventsPerTurn = 500;
+/** Of one logger among many, whose connections make turns long: fewer would be a limit of their own. */
+const leastEventsPerLogger = 20;
+/** Between two bursts of a paced load, and what a burst may make up for after a pause. */
+const paceMs = 5;
+const catchUpMs = 100;
 const flushTimeoutMs = 600_000;
 
-const sections = readTrainingLog();
-const events = new TrainingEvents(sections);
-let logger: Logger | undefined;
-let mostBufferedBytes = 0;
+interface Job {
+  readonly options: SdkOptions;
+  readonly group: LoggerGroup;
+  readonly source: EventSource;
+  nextLogger: number;
+}
 
-function started(): Logger {
-  if (logger === undefined) throw new Error('start comes first');
-  return logger;
+let job: Job | undefined;
+/** From the first log call to the flush. */
+let began: { counts: GroupCounts; cpu: NodeJS.CpuUsage } | undefined;
+
+function started(): Job {
+  if (job === undefined) throw new Error('start comes first');
+  return job;
 }
 
 const calls: SdkCalls = {
-  async start({ endpoint, project, run, rank, bufferedBytes }) {
-    mostBufferedBytes = bufferedBytes;
-    logger = createLogger({
-      endpoint,
-      project,
-      run,
-      rank,
-      job: 'bench',
-      onDiagnostic: ({ kind, message }) => console.error(`sdk: ${kind}: ${message}`),
-    });
+  async start(options) {
+    const source = openSource(options.workload);
+    job = { options, group: new LoggerGroup(options), source, nextLogger: 0 };
   },
-  async log(count) {
-    const log = started();
-    const before = log.stats();
-    const cpuBefore = process.cpuUsage();
-    const startMs = monotonicMs();
-    for (let logged = 0; logged < count; ) {
-      const until = Math.min(count, logged + eventsPerTurn);
-      for (; logged < until; logged++) {
-        const { name, fields, step } = events.next();
-        log.event(name, fields, { step });
-      }
+  async log(load) {
+    const running = started();
+    const startMs = begin(running);
+    const events = 'events' in load ? load.events : Number.POSITIVE_INFINITY;
+    const untilMs = 'seconds' in load ? startMs + load.seconds * 1000 : Number.POSITIVE_INFINITY;
+    const perTurn = eventsPerLogger(running) * running.options.loggers;
+    for (let logged = 0; logged < events && monotonicMs() < untilMs; ) {
+      const count = Math.min(perTurn, events - logged);
+      logEvents(running, count);
+      logged += count;
       await nextTurn();
       // A timer rather than turn after turn: waiting must not cost the CPU that is measured.
-      while (log.stats().bufferedBytes > mostBufferedBytes) await sleep(1);
+      while (isFull(running) && monotonicMs() < untilMs) await sleep(1);
     }
-    await log.flush({ timeoutMs: flushTimeoutMs });
+    return { startMs, loggedMs: monotonicMs() };
+  },
+  async pace({ eventsPerSecond, seconds }) {
+    const running = started();
+    const startMs = begin(running);
+    const untilMs = startMs + seconds * 1000;
+    let lastMs = startMs;
+    let due = 0;
+    for (let nowMs = startMs; nowMs < untilMs; nowMs = monotonicMs()) {
+      due += (Math.min(nowMs - lastMs, catchUpMs) / 1000) * eventsPerSecond;
+      lastMs = nowMs;
+      const count = Math.floor(due);
+      if (!isFull(running)) logEvents(running, count);
+      due -= count;
+      await sleep(paceMs);
+    }
+    return { startMs, loggedMs: monotonicMs() };
+  },
+  async flush() {
+    const { group } = started();
+    if (began === undefined) throw new Error('log comes first');
+    await group.flush(flushTimeoutMs);
     const acknowledgedMs = monotonicMs();
-    const cpu = process.cpuUsage(cpuBefore);
-    const after = log.stats();
+    const cpu = process.cpuUsage(began.cpu);
+    const after = group.counts();
     return {
-      startMs,
       acknowledgedMs,
       cpuUs: cpu.user + cpu.system,
-      acknowledged: after.acknowledged - before.acknowledged,
-      dropped: sum(after.dropped) - sum(before.dropped),
+      acknowledged: after.acknowledged - began.counts.acknowledged,
+      dropped: after.dropped - began.counts.dropped,
+      resends: after.resends - began.counts.resends,
       lastError: after.lastError,
     };
   },
   async generate(count) {
-    const source = new TrainingEvents(sections);
+    const source = openSource(started().options.workload);
     let used = 0;
     const before = process.cpuUsage();
     for (let made = 0; made < count; made++) used += source.next().step;
@@ -77,15 +100,40 @@ const calls: SdkCalls = {
   },
   usage: async () => ownUsage(),
   async stop() {
-    await logger?.close();
+    await job?.group.close();
   },
 };
 serve(calls);
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+function begin({ group }: Job): number {
+  began = { counts: group.counts(), cpu: process.cpuUsage() };
+  return monotonicMs();
 }
 
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0);
+/** The loggers in turn; each gets its share of a turn's events before the next. */
+function logEvents(running: Job, count: number): void {
+  const { group, source } = running;
+  const { loggers } = group;
+  const share = eventsPerLogger(running);
+  for (let logged = 0; logged < count; ) {
+    const logger = loggers[running.nextLogger]!;
+    running.nextLogger = (running.nextLogger + 1) % loggers.length;
+    const until = Math.min(count, logged + share);
+    for (; logged < until; logged++) {
+      const { name, fields, step } = source.next();
+      logger.event(name, fields, { step });
+    }
+  }
+}
+
+function eventsPerLogger({ options }: Job): number {
+  return Math.max(leastEventsPerLogger, Math.ceil(eventsPerTurn / options.loggers));
+}
+
+function isFull({ group, options }: Job): boolean {
+  return group.bufferedBytes() > options.bufferedBytes;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

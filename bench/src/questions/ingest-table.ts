@@ -1,4 +1,5 @@
 /** The result for people, on stderr. */
+import { aligned, grouped } from '../table.js';
 import type { IngestResult } from './ingest-result.js';
 
 export function ingestTable(result: IngestResult): string {
@@ -6,6 +7,7 @@ export function ingestTable(result: IngestResult): string {
   const total = cpu.sdk + cpu.collector + cpu.store;
   const rows: [string, string, string][] = [
     ['events stored and visible to SQL', grouped(result.events_per_second), 'events/s'],
+    ['  of them while logging went on', grouped(result.stored_events_per_second_while_logging), 'events/s'],
     ['events acknowledged (fsynced)', grouped(result.acknowledged_events_per_second), 'events/s'],
     ['CPU: SDK', cpu.sdk.toFixed(2), 'µs/event'],
     ['  of it making the events', result.generator_cpu_us_per_event.toFixed(2), 'µs/event'],
@@ -23,8 +25,11 @@ export function ingestTable(result: IngestResult): string {
     ['CPU: all', total.toFixed(2), 'µs/event'],
     ['CPU: floor (the engine alone)', result.floor_cpu_us_per_event.toFixed(2), 'µs/event'],
     ['ratio, all to floor', result.ratio.toFixed(2), ''],
+    ['  without making the events', result.ratio_without_generator.toFixed(2), ''],
     ['rows merged, run', result.merged_rows_per_event.run.toFixed(2), 'an event'],
     ['rows merged, floor', result.merged_rows_per_event.floor.toFixed(2), 'an event'],
+    ['active parts, peak', grouped(result.parts_active_peak), ''],
+    ['backlog in the log, peak', result.wal_backlog_peak_mib.toFixed(0), 'MiB'],
     ['peak memory: SDK', result.sdk_rss_peak_mib.toFixed(0), 'MiB'],
     ['peak memory: collector', result.collector_rss_peak_mib.toFixed(0), 'MiB'],
     ['peak memory: store', result.store_rss_peak_mib.toFixed(0), 'MiB'],
@@ -34,20 +39,5 @@ export function ingestTable(result: IngestResult): string {
   );
   const table = aligned(rows);
   if (result.merged_rows_per_event.floor > 0) return table;
-  return `${table}\nNothing was merged in so few batches: store and floor are without merges. Give more --events.`;
-}
-
-/** Labels to the left, numbers to the right, units behind them. */
-export function aligned(rows: readonly (readonly [label: string, value: string, unit: string])[]): string {
-  const labelWidth = Math.max(...rows.map(([label]) => label.length));
-  const valueWidth = Math.max(...rows.map(([, value]) => value.length));
-  return rows
-    .map(([label, value, unit]) =>
-      `${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)} ${unit}`.trimEnd(),
-    )
-    .join('\n');
-}
-
-function grouped(value: number): string {
-  return value.toLocaleString('en-US');
+  return `${table}\nNothing was merged in so few batches: store and floor are without merges. Log for longer.`;
 }

@@ -1,78 +1,87 @@
 /**
- * Question: what does an event cost from `log.event()` to the merged part, and how much of that is not
- * the database's own?
+ * Question: what does an event cost from `log.event()` to the merged part, how much of that is not the
+ * database's own, and how many events a second can be sustained?
  *
  * Hypothesis (design, promise 4): SDK, transport, log and encoding together need less CPU per event
- * than ClickHouse needs to insert and merge the same rows, so `ratio` is below 2.
+ * than ClickHouse needs to insert and merge the same rows, so `ratio` is below 2. Merges keep up: the
+ * number of parts and the log's backlog stay bounded.
  *
  * Method: the real SDK, the real collector and the real embedded store, each in a process of its own,
- * with their defaults (SLUICE_… variables change the collector's). A fixed number of events of 4 metrics
- * and 1 attribute over 5 names, from recorded training logs. First a warm-up, whose rows are removed.
- * Then:
+ * with their defaults (SLUICE_… variables change the collector's). The SDKs log events of 4 metrics and 1
+ * attribute over 5 names, from recorded training logs, as fast as they are acknowledged, for a number of
+ * seconds or a number of events; then they flush. First a warm-up, whose rows are removed. Then:
  * 1. From the first log call: `acknowledged_events_per_second` ends with the last acknowledgment, which
  *    comes after the fsync; `events_per_second` ends when SQL counts all rows.
  * 2. CPU is user and system time of whole processes, all threads, from the first log call until the store
  *    has merged what it wants to merge. The SDK's includes making the events; that part is given apart.
  * 3. SQL counts what is stored and what is there twice.
- * 4. The floor: the segments of this very run become Native files, the bytes that the collector sent, and
+ * 4. The log's folder is looked at every 100 ms, the number of active parts every 3 s.
+ * 5. The floor: the segments of this very run become Native files, the bytes that the collector sent, and
  *    the engine alone inserts and merges them (floor.ts).
  * The collector's memory peak is that of its whole life.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeMachine } from '../machine.js';
-import { monotonicMs, sleep } from '../measure/clock.js';
-import { mergeStateQuery, parseMergeState, settle } from '../measure/settle.js';
+import type { Load } from '../processes/protocol.js';
+import { type Answer, given, type Options, type Question } from '../question.js';
+import type { Batch } from '../run/batches.js';
 import type { BenchRun } from '../run/bench-run.js';
 import { measureFloor } from '../run/floor.js';
+import { loadProblem, measureLoad } from '../run/measured-load.js';
 import { writeNativeFiles } from '../run/native-files.js';
 import { SegmentCopies } from '../run/segment-copies.js';
-import { mergedRowsQuery, numbersOf, sql } from '../run/store-sql.js';
-import { type Batch, type IngestOptions, logAll, readBatches, startParts } from './ingest-parts.js';
-import { type IngestResult, ingestResult } from './ingest-result.js';
+import { ingestResult } from './ingest-result.js';
+import { ingestTable } from './ingest-table.js';
 
 /** Long enough for every hot function to be compiled, and for a segment to be full. */
-const warmupEvents = 500_000;
-const generatorEvents = 200_000;
+const warmup = { events: 500_000 };
+/** What an SDK may hold unacknowledged: several calls of 4 MiB, far from the 64 MiB at which it drops. */
+const bufferedBytes = 24 * 1024 * 1024;
+/** A start, a warm-up and two waits for merges, then no slower than this many events a second. */
+const baseDeadlineMs = 180_000;
+const slowestEventsPerSecond = 20_000;
+/** A second of logging leaves work: flushing, merges, Native files, the floor. */
+const deadlineSecondsPerSecond = 10;
 
-export async function ingest(options: IngestOptions, run: BenchRun): Promise<IngestResult> {
-  const { events, producers } = options;
-  const walDirectory = join(run.directory, 'collector', 'wal');
+export const ingest: Question = {
+  name: 'ingest',
+  asks: 'what an event costs from the log call to the merged part, sustained',
+  defaults: { seconds: 40, events: undefined, producers: 1 },
+  takesProfile: true,
+  deadlineMs: ingestDeadlineMs,
+  ask: (options, run) => askIngest(options, run, { question: 'ingest', encoding: undefined }),
+};
+
+export function ingestDeadlineMs(options: Options): number {
+  const load = loadOf(options);
+  const loadMs =
+    'events' in load ? load.events / slowestEventsPerSecond : load.seconds * deadlineSecondsPerSecond;
+  return baseDeadlineMs + loadMs * 1000;
+}
+
+export async function askIngest(
+  options: Options,
+  run: BenchRun,
+  { question, encoding }: { question: 'ingest' | 'rows'; encoding: 'rows' | undefined },
+): Promise<Answer> {
+  const producers = given(options, 'producers');
+  const parts = {
+    directory: join(run.directory, 'parts'),
+    processes: producers,
+    loggers: producers,
+    bufferedBytes,
+    sdk: { run: 'ingest', workload: { kind: 'training' }, encoding },
+    profileDirectory: options.profileDirectory,
+  } as const;
+  const walDirectory = join(parts.directory, 'collector', 'wal');
   await mkdir(walDirectory, { recursive: true });
-  const copies = new SegmentCopies({ walDirectory, directory: join(run.directory, 'segments') });
+  const copies = new SegmentCopies({
+    walDirectory,
+    directory: join(run.directory, 'segments'),
+  });
   await copies.start();
-
-  run.step('starting the store, the collector and the SDK');
-  const parts = await startParts(options, run);
-  const { sdks, collector, store, storeUrl } = parts;
-
-  run.step(`warming up with ${warmupEvents.toLocaleString('en-US')} events`);
-  await logAll(parts, warmupEvents);
-  const warmupBatches = await readBatches(storeUrl);
-  await sql(storeUrl, 'TRUNCATE TABLE events');
-  const generated = await Promise.all(sdks.map((sdk) => sdk.ask('generate', generatorEvents)));
-
-  run.step(`logging ${events.toLocaleString('en-US')} events`);
-  const mergedBefore = Number(await sql(storeUrl, mergedRowsQuery));
-  const before = { collector: await collector.ask('usage'), store: await store.ask('usage') };
-  const logged = await logAll(parts, events);
-  run.step('all are acknowledged and visible; waiting for merges');
-  const look = async () => parseMergeState(await sql(storeUrl, mergeStateQuery));
-  const { settled } = await settle(look, { nowMs: monotonicMs, sleep });
-  const after = { collector: await collector.ask('usage'), store: await store.ask('usage') };
-  const sdkUsages = await Promise.all(sdks.map((sdk) => sdk.ask('usage')));
-
-  run.step('counting by SQL');
-  const mergedRows = Number(await sql(storeUrl, mergedRowsQuery)) - mergedBefore;
-  const [stored, duplicated] = numbersOf(
-    await sql(storeUrl, `SELECT count(), count() - uniqExact(producer_id, sequence) FROM events`),
-  );
-  const batches = await readBatches(storeUrl);
-
-  run.step('stopping');
-  for (const sdk of sdks) await sdk.stop();
-  await collector.stop();
-  await store.stop();
+  const load = loadOf(options);
+  const measured = await measureLoad(run, { ...parts, warmup, load });
   await copies.stop();
 
   run.step('the floor: the same batches from Native files, the engine alone');
@@ -83,33 +92,20 @@ export async function ingest(options: IngestOptions, run: BenchRun): Promise<Ing
       directory: join(run.directory, name),
     });
   const floor = await measureFloor(run, {
-    warmup: await prepare(warmupBatches, 'warmup-native'),
-    measured: await prepare(batches, 'native'),
+    warmup: await prepare(measured.warmupBatches, 'warmup-native'),
+    measured: await prepare(measured.batches, 'native'),
   });
 
-  return ingestResult({
-    events,
-    producers,
-    ...logged,
-    stored: stored!,
-    duplicated: duplicated!,
-    sdk: {
-      cpuUs: logged.cpuUs,
-      rssPeakBytes: Math.max(...sdkUsages.map(({ rssPeakBytes }) => rssPeakBytes)),
-      generatorUsPerEvent: generated.reduce((sum, us) => sum + us, 0) / producers,
-    },
-    collector: { before: before.collector, after: after.collector },
-    store: { before: before.store, after: after.store, mergedRows },
-    floor,
-    mergesSettled: settled && floor.settled,
-    batchRows: batches.map(({ rows }) => rows),
-    settings: Object.fromEntries(
-      Object.entries(process.env).flatMap(([name, value]) =>
-        name.startsWith('SLUICE_') && value !== undefined ? [[name, value]] : [],
-      ),
-    ),
-    profiled: options.profileDirectory !== undefined,
-    machine: describeMachine(floor.engineVersion),
-    date: new Date().toISOString(),
-  });
+  const result = ingestResult({ ...measured, question, producers, load, floor });
+  return {
+    result,
+    table: ingestTable(result),
+    engineVersion: floor.engineVersion,
+    problem: loadProblem(measured),
+  };
+}
+
+/** A number of events wins, because only a user gives one. */
+function loadOf(options: Options): Load {
+  return options.events === undefined ? { seconds: given(options, 'seconds') } : { events: options.events };
 }

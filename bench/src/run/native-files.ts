@@ -1,5 +1,8 @@
-/** Makes the Native blocks of segments again, byte for byte as the collector sent them, one file a batch. */
-import { readFileSync } from 'node:fs';
+/**
+ * Makes the Native blocks of segments again, byte for byte as the collector sent them, one file a batch.
+ * A segment's copy is removed once its file is there: a long run would need the disk twice.
+ */
+import { readFileSync, rmSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SegmentEncoder } from '@sluice/collector/encode/encode-segment.js';
@@ -23,7 +26,8 @@ export async function writeNativeFiles(options: {
   const encoder = new SegmentEncoder();
   const files: NativeFile[] = [];
   for (const id of options.batchIds) {
-    const bytes = readCopy(join(options.segmentDirectory, segmentFileName(id)), id);
+    const copy = join(options.segmentDirectory, segmentFileName(id));
+    const bytes = readCopy(copy, id);
     const reading = readSegment(bytes, id);
     if (!reading.sealed) throw new Error(`the copy of segment ${id} has no seal`);
     const block = encoder.encode(segmentContents(reading, id, bytes, decode));
@@ -38,6 +42,7 @@ export async function writeNativeFiles(options: {
       await file.close();
     }
     files.push({ path, rows: block.rows });
+    rmSync(copy);
   }
   return files;
 }

@@ -15,3 +15,7 @@ export function numbersOf(answer: string): number[] {
 /** Rows that merges have written since the engine started. */
 export const mergedRowsQuery =
   "SELECT sum(value) FROM system.events WHERE event = 'MergedRows' FORMAT TabSeparated";
+
+/** Parts that a query has to read; merges make them fewer. */
+export const activePartsQuery = `SELECT count() FROM system.parts
+  WHERE active AND database = currentDatabase() AND table = 'events' FORMAT TabSeparated`;
