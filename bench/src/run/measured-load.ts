@@ -14,7 +14,7 @@ import { type Logged, logAll } from './load.js';
 import { type PartsOptions, startParts, stopParts } from './parts.js';
 import { activePartsQuery, mergedRowsQuery, numbersOf, sql } from './store-sql.js';
 
-const generatorEvents = 200_000;
+const generatorEvents = 2_000_000;
 const backlogEveryMs = 100;
 const partsEveryMs = 3000;
 

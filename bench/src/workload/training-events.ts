@@ -8,14 +8,16 @@
  */
 import type { LogLine, LogSection } from './training-log.js';
 
-/** A job writes its fields as a literal, so each name has a shape of its own. */
 type Fields = Record<string, number | string>;
-type FieldMaker = (line: LogLine, source: string, pass: number, wobble: () => number) => Fields;
+/** Puts the next values into the fields of an event, or makes them. A job writes its fields as a literal, so each
+ *  name has a shape of its own. */
+type FieldMover = (fields: Fields, line: LogLine, pass: number, wobble: () => number) => void;
+type FieldMaker = (source: string) => Fields;
 
 export interface TrainingEvent {
-  readonly name: string;
-  readonly fields: Fields;
-  readonly step: number;
+  name: string;
+  fields: Fields;
+  step: number;
 }
 
 /** Tokens of a step in the recorded llm.c run, and the span of a pass in steps and milliseconds. */
@@ -23,67 +25,99 @@ const tokensPerStep = 524_288;
 const stepsPerPass = 80;
 const msPerPass = 80 * 216;
 
-const makers: Readonly<Record<string, FieldMaker>> = {
-  'train.step': (line, source, pass, wobble) => ({
-    train_loss: round4(line.train_loss * wobble()),
-    train_time_ms: line.train_time + pass * msPerPass,
-    step_avg_ms: round2(line.step_avg * wobble()),
-    total_steps: line.total_steps,
-    source,
-  }),
-  'train.optimizer': (line, source, pass, wobble) => ({
-    trl: round4(line.trl * wobble()),
-    lr: line.lr,
-    norm: round4(line.norm * wobble()),
-    tokens: (line.step + pass * stepsPerPass) * tokensPerStep,
-    source,
-  }),
-  'train.eval': (line, source, pass, wobble) => ({
-    val_loss: round4(line.val_loss * wobble()),
-    train_time_ms: line.train_time + pass * msPerPass,
-    step_avg_ms: round2(line.step_avg * wobble()),
-    total_steps: line.total_steps,
-    source,
-  }),
-  'train.speed': (line, source, pass, wobble) => ({
-    train_time_ms: line.train_time + pass * msPerPass,
-    step_avg_ms: round2(line.step_avg * wobble()),
-    steps_left: line.total_steps - line.step,
-    total_steps: line.total_steps,
-    source,
-  }),
-  'gpu.memory': (line, source, pass, wobble) => {
-    const allocated = Math.round(line.allocated * wobble());
-    return {
-      peak_memory_allocated_mib: allocated,
-      peak_memory_reserved_mib: line.reserved,
-      unused_mib: line.reserved - allocated,
-      uptime_ms: pass * msPerPass,
+const kinds: Readonly<Record<string, { make: FieldMaker; move: FieldMover }>> = {
+  'train.step': {
+    make: (source) => ({ train_loss: 0.5, train_time_ms: 0, step_avg_ms: 0.5, total_steps: 0, source }),
+    move: (fields, line, pass, wobble) => {
+      fields['train_loss'] = round4(line.train_loss * wobble());
+      fields['train_time_ms'] = line.train_time + pass * msPerPass;
+      fields['step_avg_ms'] = round2(line.step_avg * wobble());
+      fields['total_steps'] = line.total_steps;
+    },
+  },
+  'train.optimizer': {
+    make: (source) => ({ trl: 0.5, lr: 0.5, norm: 0.5, tokens: 0, source }),
+    move: (fields, line, pass, wobble) => {
+      fields['trl'] = round4(line.trl * wobble());
+      fields['lr'] = line.lr;
+      fields['norm'] = round4(line.norm * wobble());
+      fields['tokens'] = (line.step + pass * stepsPerPass) * tokensPerStep;
+    },
+  },
+  'train.eval': {
+    make: (source) => ({ val_loss: 0.5, train_time_ms: 0, step_avg_ms: 0.5, total_steps: 0, source }),
+    move: (fields, line, pass, wobble) => {
+      fields['val_loss'] = round4(line.val_loss * wobble());
+      fields['train_time_ms'] = line.train_time + pass * msPerPass;
+      fields['step_avg_ms'] = round2(line.step_avg * wobble());
+      fields['total_steps'] = line.total_steps;
+    },
+  },
+  'train.speed': {
+    make: (source) => ({ train_time_ms: 0, step_avg_ms: 0.5, steps_left: 0, total_steps: 0, source }),
+    move: (fields, line, pass, wobble) => {
+      fields['train_time_ms'] = line.train_time + pass * msPerPass;
+      fields['step_avg_ms'] = round2(line.step_avg * wobble());
+      fields['steps_left'] = line.total_steps - line.step;
+      fields['total_steps'] = line.total_steps;
+    },
+  },
+  'gpu.memory': {
+    make: (source) => ({
+      peak_memory_allocated_mib: 0,
+      peak_memory_reserved_mib: 0,
+      unused_mib: 0,
+      uptime_ms: 0,
       source,
-    };
+    }),
+    move: (fields, line, pass, wobble) => {
+      const allocated = Math.round(line.allocated * wobble());
+      fields['peak_memory_allocated_mib'] = allocated;
+      fields['peak_memory_reserved_mib'] = line.reserved;
+      fields['unused_mib'] = line.reserved - allocated;
+      fields['uptime_ms'] = pass * msPerPass;
+    },
   },
 };
 
+interface Section extends LogSection {
+  readonly move: FieldMover;
+  /** One object a line, filled anew at every pass: what is measured is the log call, not the literal. */
+  readonly fields: readonly Fields[];
+}
+
 export class TrainingEvents {
-  readonly #sections: (LogSection & { make: FieldMaker })[];
-  #index = 0;
+  readonly #sections: readonly Section[];
+  /** The event that `next` fills. */
+  readonly #event: TrainingEvent = { name: '', fields: {}, step: 0 };
+  #section = 0;
+  #step = 0;
   #random = 1;
 
   constructor(sections: readonly LogSection[]) {
     this.#sections = sections.map((section) => {
-      const make = makers[section.name];
-      if (make === undefined) throw new Error(`the fixture's section ${section.name} is made into no event`);
+      const kind = kinds[section.name];
+      if (kind === undefined) throw new Error(`the fixture's section ${section.name} is made into no event`);
       if (section.lines.length === 0) throw new Error(`the fixture's section ${section.name} is empty`);
-      return { ...section, make };
+      return { ...section, move: kind.move, fields: section.lines.map(() => kind.make(section.source)) };
     });
   }
 
+  /** The next event: it and its fields are filled again later, so nothing of them may be kept. */
   next(): TrainingEvent {
-    const index = this.#index++;
-    const step = Math.floor(index / this.#sections.length);
-    const { name, source, make, lines } = this.#sections[index % this.#sections.length]!;
-    const pass = Math.floor(step / lines.length);
-    return { name, fields: make(lines[step % lines.length]!, source, pass, this.#wobble), step };
+    const event = this.#event;
+    const step = this.#step;
+    const { name, move, lines, fields } = this.#sections[this.#section]!;
+    const line = step % lines.length;
+    event.name = name;
+    event.fields = fields[line]!;
+    event.step = step;
+    move(event.fields, lines[line]!, (step - line) / lines.length, this.#wobble);
+    if (++this.#section === this.#sections.length) {
+      this.#section = 0;
+      this.#step++;
+    }
+    return event;
   }
 
   /** From 0.999 to 1.001; the same in every run (a linear congruential generator, Numerical Recipes). */
