@@ -46,10 +46,8 @@ export class BlockView {
   readonly attributeNames: number[] = [];
   /** Whether every event has the same attributes, which are there once. */
   hasSharedAttributes = false;
-  #bodyRow = 0;
-  #bodyAt = 0;
-  #attributesRow = 0;
-  #attributesAt = 0;
+  readonly #bodies = new TextPlaces();
+  readonly #attributes = new TextPlaces();
 
   constructor(bytes: Buffer, view: DataView) {
     this.bytes = bytes;
@@ -90,29 +88,44 @@ export class BlockView {
     return this.metrics + row * this.metricCount * metricBytes;
   }
 
-  /** Where the body of a row begins with its length; of row `count`, the end. Cheap for rows that ascend. */
+  /** Where the body of a row begins with its length; of row `count`, the end. */
   bodyPosition(row: number): number {
     if (row === this.count) return this.bodyEnd;
-    if (this.#bodyAt === 0 || row < this.#bodyRow) {
-      this.#bodyRow = 0;
-      this.#bodyAt = this.bodyStart;
-    }
-    this.#bodyAt = skipTexts(this.bytes, this.#bodyAt, row - this.#bodyRow);
-    this.#bodyRow = row;
-    return this.#bodyAt;
+    return this.#bodies.find(this.bytes, this.bodyStart, row, 1, this.count);
   }
 
   /** Where the attributes of a row begin; of row `count`, the end. Not for shared ones. */
   attributesPosition(row: number): number {
     if (row === this.count) return this.attributesEnd;
-    if (this.#attributesAt === 0 || row < this.#attributesRow) {
-      this.#attributesRow = 0;
-      this.#attributesAt = this.attributesStart;
+    return this.#attributes.find(this.bytes, this.attributesStart, row, this.attributeCount, this.count);
+  }
+}
+
+/**
+ * Where the texts of rows begin: walked along for rows that ascend, as they nearly always do. The first step
+ * back makes a list of all, so that rows in any order cost one walk.
+ */
+class TextPlaces {
+  #row = 0;
+  #at = 0;
+  #all: Uint32Array | undefined;
+
+  /** Plain arguments, because rows that leave one by one come here one by one. */
+  find(bytes: Buffer, start: number, row: number, texts: number, rows: number): number {
+    if (this.#all !== undefined) return this.#all[row] as number;
+    if (this.#at === 0) this.#at = start;
+    if (row < this.#row) {
+      this.#all = new Uint32Array(rows);
+      let at = start;
+      for (let each = 0; each < rows; each++) {
+        this.#all[each] = at;
+        at = skipTexts(bytes, at, texts);
+      }
+      return this.#all[row] as number;
     }
-    const texts = (row - this.#attributesRow) * this.attributeCount;
-    this.#attributesAt = skipTexts(this.bytes, this.#attributesAt, texts);
-    this.#attributesRow = row;
-    return this.#attributesAt;
+    this.#at = skipTexts(bytes, this.#at, (row - this.#row) * texts);
+    this.#row = row;
+    return this.#at;
   }
 }
 

@@ -1,3 +1,6 @@
+/** Below this, a call into native code costs more than copying byte by byte. */
+const fewBytes = 48;
+
 /** A growing run of bytes that is kept from segment to segment, so that it soon stops growing. */
 export class ByteColumn {
   bytes: Buffer;
@@ -32,8 +35,7 @@ export class ByteColumn {
       rest >>>= 7;
     }
     bytes[at++] = rest;
-    if (size < 48) {
-      // A call into native code costs more than copying so little.
+    if (size < fewBytes) {
       for (let position = start; position < end; position++) bytes[at++] = source[position] as number;
     } else {
       source.copy(bytes, at, start, end);
@@ -45,7 +47,14 @@ export class ByteColumn {
   /** Appends bytes as they are. */
   append(source: Buffer, start: number, end: number): void {
     this.reserve(end - start);
-    this.length += source.copy(this.bytes, this.length, start, end);
+    if (end - start >= fewBytes) {
+      this.length += source.copy(this.bytes, this.length, start, end);
+      return;
+    }
+    const { bytes } = this;
+    let at = this.length;
+    for (let position = start; position < end; position++) bytes[at++] = source[position] as number;
+    this.length = at;
   }
 
   /** The last `size` bytes again, until they are there `times` times. */
@@ -59,7 +68,8 @@ export class ByteColumn {
 
   appendEmptyStrings(count: number): void {
     this.reserve(count);
-    this.bytes.fill(0, this.length, this.length + count);
+    if (count === 1) this.bytes[this.length] = 0;
+    else this.bytes.fill(0, this.length, this.length + count);
     this.length += count;
   }
 

@@ -188,6 +188,17 @@ interface TextColumn {
   readonly indexes: IndexColumn;
 }
 
+/** What the columns hold of one producer; texts as numbers of their dictionaries. */
+interface ProducerValues {
+  readonly project: number;
+  readonly run_id: number;
+  readonly job: number;
+  readonly host: number;
+  readonly rank: number;
+  readonly attempt: number;
+  readonly producerId: Buffer;
+}
+
 /** Columns whose values are those of the producer, or of the batch: filled run by run. */
 class ConstantColumns {
   readonly texts = Object.fromEntries(
@@ -197,7 +208,8 @@ class ConstantColumns {
   attempt = new Uint16Array(0);
   producerId = Buffer.alloc(0);
   receivedDate = new Uint16Array(0);
-  readonly #ids = new Map<number, Record<TextName, number>>();
+  /** By producer index. */
+  readonly #values: (ProducerValues | undefined)[] = [];
   #segment: SegmentContents | undefined;
   #batch = 0;
   /** The open run: rows of one producer that are not filled yet. */
@@ -213,7 +225,7 @@ class ConstantColumns {
       this.receivedDate = new Uint16Array(rows);
     }
     this.#segment = segment;
-    this.#ids.clear();
+    this.#values.length = 0;
     for (const name of textNames) {
       this.texts[name].dictionary.clear();
       this.texts[name].indexes.clear();
@@ -240,27 +252,40 @@ class ConstantColumns {
     const to = this.#to;
     if (from === to) return;
     this.#from = to;
-    const producer = (this.#segment as SegmentContents).producers[this.#producerIndex] as Producer;
-    const id = this.#idsOf(producer);
-    for (const name of textNames) this.texts[name].indexes.pushTimes(id[name], to - from);
-    this.rank.fill(producer.rank, from, to);
-    this.attempt.fill(producer.attempt, from, to);
-    this.producerId.fill(uuidColumnBytes(producer.id), from * 16, to * 16);
+    const values = this.#valuesOf(this.#producerIndex);
+    const { texts } = this;
+    texts.project.indexes.pushTimes(values.project, to - from);
+    texts.run_id.indexes.pushTimes(values.run_id, to - from);
+    texts.job.indexes.pushTimes(values.job, to - from);
+    texts.host.indexes.pushTimes(values.host, to - from);
+    texts.batch_id.indexes.pushTimes(this.#batch, to - from);
+    if (to - from === 1) {
+      this.rank[from] = values.rank;
+      this.attempt[from] = values.attempt;
+      for (let at = 0; at < 16; at++) this.producerId[from * 16 + at] = values.producerId[at] as number;
+      return;
+    }
+    this.rank.fill(values.rank, from, to);
+    this.attempt.fill(values.attempt, from, to);
+    this.producerId.fill(values.producerId, from * 16, to * 16);
   }
 
-  #idsOf(producer: Producer): Record<TextName, number> {
-    let id = this.#ids.get(this.#producerIndex);
-    if (id === undefined) {
-      id = {
-        project: this.texts.project.dictionary.idOfText(producer.project),
-        run_id: this.texts.run_id.dictionary.idOfText(producer.runId),
-        job: this.texts.job.dictionary.idOfText(producer.job),
-        host: this.texts.host.dictionary.idOfText(producer.host),
-        batch_id: this.#batch,
-      };
-      this.#ids.set(this.#producerIndex, id);
-    }
-    return id;
+  #valuesOf(producerIndex: number): ProducerValues {
+    const known = this.#values[producerIndex];
+    if (known !== undefined) return known;
+    const producer = (this.#segment as SegmentContents).producers[producerIndex] as Producer;
+    const { texts } = this;
+    const values = {
+      project: texts.project.dictionary.idOfText(producer.project),
+      run_id: texts.run_id.dictionary.idOfText(producer.runId),
+      job: texts.job.dictionary.idOfText(producer.job),
+      host: texts.host.dictionary.idOfText(producer.host),
+      rank: producer.rank,
+      attempt: producer.attempt,
+      producerId: uuidColumnBytes(producer.id),
+    };
+    this.#values[producerIndex] = values;
+    return values;
   }
 }
 

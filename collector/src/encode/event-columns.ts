@@ -173,17 +173,13 @@ export class EventColumns {
     const rows = to - from;
     this.rows += rows;
     this.#addName(bytes, block.nameStart, block.nameEnd, rows);
-    this.#timeBytes.set(bytes.subarray(block.timePosition(from), block.timePosition(to)), row * 8);
+    if (rows === 1) this.#addTimeAndStep(block, from, row);
+    else this.#addTimesAndSteps(block, from, to, row);
     this.#replaceZeroTimes(row, receivedLow, receivedHigh);
-    if (block.steps === absent) {
-      this.step.fill(0, row * 2, this.rows * 2);
-      this.stepIsNull.fill(1, row, this.rows);
-    } else {
-      this.#stepBytes.set(bytes.subarray(block.stepPosition(from), block.stepPosition(to)), row * 8);
-      this.stepIsNull.fill(0, row, this.rows);
-    }
     this.#addSequences(block, from, to, firstSequence, row);
-    if (block.severityBytes > 1) {
+    if (rows === 1) {
+      this.severity[row] = block.severityAt(from);
+    } else if (block.severityBytes > 1) {
       for (let at = 0; at < rows; at++) this.severity[row + at] = block.severityAt(from + at);
     } else {
       this.severity.fill(block.severityAt(from), row, this.rows);
@@ -194,6 +190,30 @@ export class EventColumns {
     this.attributes.addRows(block, from, to, row);
     addIds(this.traceIds, bytes, block.traceIds, traceIdBytes, from, to);
     addIds(this.spanIds, bytes, block.spanIds, spanIdBytes, from, to);
+  }
+
+  #addTimeAndStep(block: BlockView, from: number, row: number): void {
+    const { view } = block;
+    const time = block.timePosition(from);
+    this.time[row * 2] = view.getUint32(time, true);
+    this.time[row * 2 + 1] = view.getUint32(time + 4, true);
+    const hasStep = block.steps !== absent;
+    const step = block.stepPosition(from);
+    this.step[row * 2] = hasStep ? view.getUint32(step, true) : 0;
+    this.step[row * 2 + 1] = hasStep ? view.getUint32(step + 4, true) : 0;
+    this.stepIsNull[row] = hasStep ? 0 : 1;
+  }
+
+  #addTimesAndSteps(block: BlockView, from: number, to: number, row: number): void {
+    const { bytes } = block;
+    this.#timeBytes.set(bytes.subarray(block.timePosition(from), block.timePosition(to)), row * 8);
+    if (block.steps === absent) {
+      this.step.fill(0, row * 2, this.rows * 2);
+      this.stepIsNull.fill(1, row, this.rows);
+    } else {
+      this.#stepBytes.set(bytes.subarray(block.stepPosition(from), block.stepPosition(to)), row * 8);
+      this.stepIsNull.fill(0, row, this.rows);
+    }
   }
 
   #replaceZeroTimes(row: number, receivedLow: number, receivedHigh: number): void {

@@ -39,6 +39,7 @@ export class IndexColumn {
     if (count === 0) return;
     this.reserve(count);
     this.push(id);
+    if (count === 1) return;
     this.indexes.fill(id, this.length, this.length + count - 1);
     this.length += count - 1;
   }

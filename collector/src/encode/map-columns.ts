@@ -17,6 +17,9 @@ export interface MapColumn {
   add(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void;
 }
 
+/** Up to here, values one by one cost less than the calls that copy them together. */
+const fewRows = 4;
+
 /** Keys and offsets, which both maps share. */
 class MapKeys {
   readonly dictionary = new Dictionary();
@@ -33,6 +36,8 @@ class MapKeys {
   #seenInRow = new Uint32Array(1024);
   #seenAt = new Uint32Array(1024);
   #row = 0;
+  /** By a block's list of names. */
+  readonly #ids = new Map<readonly number[], readonly number[]>();
 
   get count(): number {
     return this.indexes.length;
@@ -40,6 +45,7 @@ class MapKeys {
 
   reset(rows: number): void {
     this.dictionary.clear();
+    this.#ids.clear();
     this.indexes.clear();
     this.#guessStart = 0;
     this.#guessEnd = 0;
@@ -86,17 +92,30 @@ class MapKeys {
     return entry;
   }
 
+  /** The numbers of a block's names: looked up once a block. */
+  idsOf(names: readonly number[]): readonly number[] {
+    let ids = this.#ids.get(names);
+    if (ids === undefined) {
+      const found: number[] = [];
+      for (let at = 0; at < names.length; at += 2) {
+        found.push(this.dictionary.idOf(this.#buffer, names[at] as number, names[at + 1] as number));
+      }
+      ids = found;
+      this.#ids.set(names, ids);
+    }
+    return ids;
+  }
+
   /** The keys of `rows` rows of a block, from `row` on. */
   addRows(names: readonly number[], row: number, rows: number): void {
-    const { indexes, offsets, dictionary } = this;
-    const keys = names.length / 2;
+    const { indexes, offsets } = this;
+    const ids = this.idsOf(names);
+    const keys = ids.length;
     const start = indexes.length;
     if (keys > 0) {
       indexes.reserve(keys * rows);
-      for (let at = 0; at < names.length; at += 2) {
-        indexes.push(dictionary.idOf(this.#buffer, names[at] as number, names[at + 1] as number));
-      }
-      indexes.repeat(keys, rows);
+      for (let key = 0; key < keys; key++) indexes.push(ids[key] as number);
+      if (rows > 1) indexes.repeat(keys, rows);
     }
     let end = start;
     for (let place = row * 2; place < (row + rows) * 2; place += 2) {
@@ -151,8 +170,14 @@ export class MetricColumn implements MapColumn {
     this.keys.addRows(block.metricNames, row, to - from);
     if (block.metricNames.length === 0) return;
     if (this.keys.count > this.values.length) this.#growTo(this.keys.count);
-    const values = block.bytes.subarray(block.metricsPosition(from), block.metricsPosition(to));
-    this.#valueBytes.set(values, entry * 8);
+    const position = block.metricsPosition(from);
+    if (to - from <= fewRows) {
+      const count = this.keys.count - entry;
+      for (let at = 0; at < count; at++)
+        this.values[entry + at] = block.view.getFloat64(position + at * 8, true);
+      return;
+    }
+    this.#valueBytes.set(block.bytes.subarray(position, block.metricsPosition(to)), entry * 8);
   }
 
   #growTo(entries: number): void {
@@ -209,7 +234,9 @@ export class TextMapColumn implements MapColumn {
     this.keys.addRows(block.attributeNames, row, to - from);
     if (block.attributeNames.length === 0) return;
     const { bytes, attributesStart, attributesEnd } = block;
-    if (block.hasSharedAttributes) {
+    if (to - from === 1 && block.hasSharedAttributes)
+      this.values.append(bytes, attributesStart, attributesEnd);
+    else if (block.hasSharedAttributes) {
       this.values.append(bytes, attributesStart, attributesEnd);
       this.values.repeat(attributesEnd - attributesStart, to - from);
     } else {

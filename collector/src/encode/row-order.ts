@@ -63,13 +63,12 @@ export function orderRows(entries: Uint32Array, sources: RowSources): RowRuns {
       rows[at++] = row;
     }
   }
-  const sorted = Uint32Array.from({ length: count }, (_, index) => index).sort(
-    (a, b) => (keys[a] as number) - (keys[b] as number) || a - b,
-  );
+  const sorted = sortedPlaces(keys);
   const runs = { entries: new Uint32Array(count), from: new Uint32Array(count), to: new Uint32Array(count) };
   let length = 0;
   let owner = -1;
-  for (const index of sorted) {
+  for (let place = 0; place < count; place++) {
+    const index = sorted[place] as number;
     const row = rows[index] as number;
     if (owners[index] === owner && row === runs.to[length - 1]) {
       (runs.to as Uint32Array)[length - 1] = row + 1;
@@ -81,4 +80,56 @@ export function orderRows(entries: Uint32Array, sources: RowSources): RowRuns {
     runs.to[length++] = row + 1;
   }
   return { length, ...runs };
+}
+
+/**
+ * Places of the keys in ascending order; equal keys keep theirs. A natural merge sort: each entry's rows
+ * ascend nearly always, so there are few runs to merge, and none of it calls back.
+ */
+function sortedPlaces(keys: Float64Array): Uint32Array {
+  const count = keys.length;
+  let from = Uint32Array.from(keys, (_, place) => place);
+  let to = new Uint32Array(count);
+  let starts = runStarts(keys);
+  while (starts.length > 2) {
+    const merged = [0];
+    for (let run = 0; run + 1 < starts.length; run += 2) {
+      const start = starts[run] as number;
+      const middle = starts[run + 1] as number;
+      const end = starts[run + 2] ?? middle;
+      merge(keys, from, to, start, middle, end);
+      merged.push(end);
+    }
+    starts = merged;
+    [from, to] = [to, from];
+  }
+  return from;
+}
+
+/** Where runs of ascending keys start, and the end of the last one. */
+function runStarts(keys: Float64Array): number[] {
+  const starts = [0];
+  for (let place = 1; place < keys.length; place++) {
+    if (!((keys[place - 1] as number) <= (keys[place] as number))) starts.push(place);
+  }
+  if (keys.length > 0) starts.push(keys.length);
+  return starts;
+}
+
+function merge(
+  keys: Float64Array,
+  from: Uint32Array,
+  to: Uint32Array,
+  start: number,
+  middle: number,
+  end: number,
+): void {
+  let left = start;
+  let right = middle;
+  for (let at = start; at < end; at++) {
+    const takesLeft =
+      left < middle &&
+      (right >= end || !((keys[from[right] as number] as number) < (keys[from[left] as number] as number)));
+    to[at] = from[takesLeft ? left++ : right++] as number;
+  }
 }
