@@ -1,7 +1,7 @@
 export type { LossReason } from './buffer/loss.js';
 export { createLogger } from './create-logger.js';
 export type { Diagnostic, DiagnosticKind } from './diagnostics.js';
-export { type Environment, type Mode, resolveEnvironment } from './environment.js';
+export { type Encoding, type Environment, type Mode, resolveEnvironment } from './environment.js';
 export { type EventOptions, type Fields, type Severity, severityNumbers } from './event-options.js';
 export type { FlushResult, Logger, LoggerStats } from './logger.js';
 export { defaultSpoolDir, type LoggerOptions } from './options.js';

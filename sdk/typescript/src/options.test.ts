@@ -29,6 +29,18 @@ test('an option wins over the environment', () => {
   assert.deepEqual([settings.run, settings.rank, settings.localRank], ['a', 1, 3]);
 });
 
+test('the encoding comes from the option, the environment, or is blocks', () => {
+  assert.equal(resolve(undefined).encoding, 'blocks');
+  assert.equal(resolve(undefined, { SLUICE_ENCODING: 'rows' }).encoding, 'rows');
+  assert.equal(resolve({ encoding: 'blocks' }, { SLUICE_ENCODING: 'rows' }).encoding, 'blocks');
+  const { encoding, warnings } = resolve({ encoding: 'columns' }, { SLUICE_ENCODING: 'row' });
+  assert.equal(encoding, 'blocks');
+  assert.deepEqual(warnings, [
+    'environment variable SLUICE_ENCODING is "row"; ignored, it must be blocks or rows',
+    "option encoding is \"columns\"; ignored, it must be 'blocks' or 'rows'",
+  ]);
+});
+
 test('what is wrong is ignored with a warning that names it, its value and what is allowed', () => {
   const settings = resolve({
     rank: -1,

@@ -23,8 +23,7 @@ export class EvictionIndex {
 
   constructor(blocks: readonly Block[]) {
     const rows = blocks.reduce((sum, { count }) => sum + count, 0);
-    const offsets = blocks.flatMap(offsetsOf);
-    const order = Float64Array.from(offsets, (offset, row) => offset * rowBits + row).sort();
+    const order = new Float64Array(rows);
     const sizes = new Uint32Array(rows);
     const levels = new Uint8Array(rows);
     let row = 0;
@@ -33,13 +32,16 @@ export class EvictionIndex {
       sizes.set(sizesOf(block), row);
       if (typeof severity === 'number') levels.fill(severity, row, row + count);
       else levels.set(severity, row);
-      row += count;
+      for (const offset of offsetsOf(block)) order[row] = offset * rowBits + row++;
     }
     this.#offsets = new Uint32Array(rows);
     this.#severities = new Uint8Array(rows);
     this.#sizes = new Uint32Array(rows);
-    for (const place of order)
-      this.add(Math.floor(place / rowBits), levels[place % rowBits]!, sizes[place % rowBits]!);
+    if (blocks.length > 1) order.sort();
+    for (const place of order) {
+      const at = place % rowBits;
+      this.add((place - at) / rowBits, levels[at]!, sizes[at]!);
+    }
   }
 
   /** An event that is newer than all others. */

@@ -1,12 +1,4 @@
-import {
-  bytesField,
-  tag,
-  varintField,
-  varintSize,
-  wireType,
-  writeMsAsNanos,
-  writeVarint,
-} from '../encode/protobuf.js';
+import { tag, varintField, varintSize, wireType, writeMsAsNanos, writeVarint } from '../encode/protobuf.js';
 import { wireLimits } from '../limits.js';
 import { appendLoss, type LossRange, type LossReason, lossReasonNumber } from './loss.js';
 import { readLosses } from './read-losses.js';
@@ -129,18 +121,28 @@ export function frozenRequest(content: {
 
 /** The fields `losses` of a request. */
 export function encodeLosses(losses: readonly LossRange[]): Uint8Array {
-  return losses.length === 0 ? new Uint8Array(0) : Buffer.concat(losses.map(encodeLoss));
+  let size = 0;
+  for (const loss of losses) size += 2 + lossSize(loss);
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const loss of losses) {
+    bytes[at++] = tag(lossField, wireType.bytes);
+    at = writeVarint(bytes, at, lossSize(loss));
+    bytes[at++] = tag(1, wireType.varint);
+    at = writeVarint(bytes, at, loss.first);
+    bytes[at++] = tag(2, wireType.varint);
+    at = writeVarint(bytes, at, loss.count);
+    bytes[at++] = tag(3, wireType.varint);
+    bytes[at++] = lossReasonNumber(loss.reason);
+    bytes[at++] = tag(5, wireType.fixed64);
+    writeMsAsNanos(view, at, loss.timeMs);
+    at += 8;
+  }
+  return bytes;
 }
 
-function encodeLoss(loss: LossRange): Uint8Array {
-  const body = new Uint8Array(1 + varintSize(loss.first) + 1 + varintSize(loss.count) + 2 + 9);
-  body[0] = tag(1, wireType.varint);
-  let at = writeVarint(body, 1, loss.first);
-  body[at++] = tag(2, wireType.varint);
-  at = writeVarint(body, at, loss.count);
-  body[at++] = tag(3, wireType.varint);
-  body[at++] = lossReasonNumber(loss.reason);
-  body[at++] = tag(5, wireType.fixed64);
-  writeMsAsNanos(new DataView(body.buffer), at, loss.timeMs);
-  return bytesField(lossField, body);
+/** Of a loss without tag and length; its length takes one byte. */
+function lossSize(loss: LossRange): number {
+  return 1 + varintSize(loss.first) + 1 + varintSize(loss.count) + 2 + 9;
 }

@@ -80,6 +80,8 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     open.lose(reason, 1, this.clock.wallMs());
     this.logged++;
     this.dropped[reason]++;
+    // Not for its bytes, which a loss has none of: a draft that drops for hours must not run out of offsets.
+    if (open.isFull(this.#settings.requestBytes)) this.#seal();
   }
 
   /** The first number that is not acknowledged; one more than `logged` if there is none. */

@@ -163,7 +163,8 @@ function selectOffsets(blocks: readonly Block[], stays: (offset: number) => bool
   const selected: Block[] = [];
   for (const block of blocks) {
     const rows: number[] = [];
-    for (const [row, offset] of offsetsOf(block).entries()) if (stays(offset)) rows.push(row);
+    const offsets = offsetsOf(block);
+    for (let row = 0; row < offsets.length; row++) if (stays(offsets[row]!)) rows.push(row);
     if (rows.length === block.count) selected.push(block);
     else if (rows.length > 0) selected.push(selectRows(block, rows));
   }

@@ -1,4 +1,4 @@
-import { wireLimits } from '../limits.js';
+import { AttributeColumn } from './attribute-column.js';
 import { type Block, blockFields } from './block.js';
 import type { EncodedKey } from './encoded-texts.js';
 import type { EventReader } from './event-reader.js';
@@ -13,16 +13,13 @@ import { TextColumn } from './text-column.js';
  *
  * Invariants:
  * 1. The first `rows` of every column are whole events; an event that was measured and not kept is in none.
- * 2. While all events have had the same severity, only that is kept, and while all have had the same attributes, only
- *    those: `#constants`, as texts, and nothing is encoded before the block is laid out.
- * 3. Typed arrays are copied to the wire as they are, so the machine must be little-endian (see `event-encoder.ts`).
+ * 2. While all events have had the same severity, only that is kept; likewise their attributes.
+ * 3. Typed arrays are copied to the wire as they are, so the machine must be little-endian (see `make-encoder.ts`).
  */
 
 /** Columns begin with about so many bytes each. */
 const firstBytes = 1024;
 
-/** Sizes of the texts of the event that was measured last; of whatever columns, because there is one at a time. */
-const sizes = new Uint32Array(wireLimits.keysPerEvent);
 const stepHalves = new Uint32Array(2);
 
 export class BlockColumns {
@@ -50,16 +47,11 @@ export class BlockColumns {
   #traceIds = Buffer.alloc(0);
   #spanIds = Buffer.alloc(0);
   readonly #bodies = new TextColumn();
-  readonly #attributes = new TextColumn();
+  readonly #attributes: AttributeColumn;
 
   /** Of all rows, unless mixed. */
   #severity = 0;
   #isMixed = false;
-  #isConstant = true;
-  readonly #constants: string[] = [];
-  #constantBytes = 0;
-  /** Whether the event that was measured last has other attributes than the constant ones. */
-  #differs = false;
   #bodySize = 0;
 
   constructor(shape: Shape) {
@@ -69,6 +61,7 @@ export class BlockColumns {
     this.#attributeNames = names(blockFields.attributeName, attributes);
     this.#metricCount = metrics.length;
     this.#attributeCount = attributes.length;
+    this.#attributes = new AttributeColumn(attributes.length);
     this.#parts = shape.parts;
     this.headBytes = blockHeadBytes(this.#name, this.#metricNames, this.#attributeNames);
     this.rowBytes = eventRowBytes(shape.parts, metrics.length);
@@ -85,22 +78,7 @@ export class BlockColumns {
       this.#bodySize = textSize(reader.body);
       bytes = varintSize(this.#bodySize) + this.#bodySize;
     }
-    const count = this.#attributeCount;
-    if (count === 0) return bytes;
-    const { texts } = reader;
-    if (this.#isConstant && this.rows > 0) {
-      const constants = this.#constants;
-      let index = 0;
-      while (index < count && texts[index] === constants[index]) index++;
-      this.#differs = index < count;
-      if (!this.#differs) return bytes + this.#constantBytes;
-    }
-    for (let index = 0; index < count; index++) {
-      const size = textSize(texts[index]!);
-      sizes[index] = size;
-      bytes += varintSize(size) + size;
-    }
-    return bytes;
+    return this.#attributeCount === 0 ? bytes : bytes + this.#attributes.measure(reader.texts, this.rows);
   }
 
   /** Keeps the event that was measured. `offset` is its number, counted from the draft's first. */
@@ -118,8 +96,7 @@ export class BlockColumns {
     const { values } = reader;
     const metrics = this.#metrics;
     for (let index = 0, at = row * count; index < count; index++, at++) metrics[at] = values[index]!;
-    if (this.#attributeCount > 0 && (!this.#isConstant || row === 0 || this.#differs))
-      this.#appendTexts(reader);
+    if (this.#attributeCount > 0) this.#attributes.append(reader.texts, row);
     if (this.#parts > parts.step) this.#appendParts(reader);
     this.rows = row + 1;
   }
@@ -128,7 +105,6 @@ export class BlockColumns {
   block(): Block {
     const { rows } = this;
     const has = (part: number): boolean => (this.#parts & part) !== 0;
-    if (this.#isConstant && rows > 0) this.#encodeConstants();
     return {
       name: this.#name,
       count: rows,
@@ -142,8 +118,8 @@ export class BlockColumns {
       metrics: bytesOf(this.#metrics, rows * this.#metricCount),
       attributeNames: this.#attributeNames,
       attributeCount: this.#attributeCount,
-      attributes: this.#attributes.bytes.subarray(0, this.#attributes.length),
-      isConstant: this.#isConstant,
+      attributes: this.#attributes.bytes(),
+      isConstant: this.#attributes.isConstant,
       traceIds: has(parts.traceId) ? this.#traceIds.subarray(0, rows * 16) : undefined,
       spanIds: has(parts.spanId) ? this.#spanIds.subarray(0, rows * 8) : undefined,
     };
@@ -155,9 +131,7 @@ export class BlockColumns {
     this.#severity = 0;
     this.#isMixed = false;
     this.#bodies.length = 0;
-    this.#attributes.length = 0;
-    this.#isConstant = true;
-    this.#constants.length = 0;
+    this.#attributes.clear();
   }
 
   /** Gives the room back as well. */
@@ -181,7 +155,7 @@ export class BlockColumns {
       this.#capacity * this.rowBytes +
       this.#severities.length +
       this.#bodies.bytes.length +
-      this.#attributes.bytes.length
+      this.#attributes.heldBytes
     );
   }
 
@@ -209,30 +183,6 @@ export class BlockColumns {
       this.#isMixed = true;
     }
     this.#severities[this.rows] = severity;
-  }
-
-  #appendTexts({ texts }: EventReader): void {
-    const count = this.#attributeCount;
-    if (this.rows === 0) {
-      this.#constantBytes = 0;
-      for (let index = 0; index < count; index++) {
-        this.#constants[index] = texts[index]!;
-        this.#constantBytes += varintSize(sizes[index]!) + sizes[index]!;
-      }
-      return;
-    }
-    if (this.#isConstant) {
-      this.#encodeConstants();
-      this.#attributes.repeat(this.rows);
-      this.#isConstant = false;
-      this.#constants.length = 0;
-    }
-    for (let index = 0; index < count; index++) this.#attributes.append(texts[index]!, sizes[index]!);
-  }
-
-  #encodeConstants(): void {
-    this.#attributes.length = 0;
-    for (const text of this.#constants) this.#attributes.append(text, textSize(text));
   }
 
   #appendParts(reader: EventReader): void {
