@@ -17,6 +17,7 @@ const allowed = {
   encode: [],
   store: [],
   embedded: [],
+  ownership: [],
   testing: ['validate', 'wal'],
 };
 
@@ -33,6 +34,7 @@ const roots = [
   'main',
   'process-log',
   'segment-source',
+  'workers',
   'cli',
 ];
 

@@ -166,6 +166,8 @@ export const innerLimits = {
     healDelayMs: { first: 50, most: 2000 },
     /** Files that hold nothing and could not be removed yet. */
     mostLeftovers: 1000,
+    /** A producer that comes back from another log waits this long for the open segment to be sealed. */
+    adoptionSealMs: 200,
     /** Pauses between tries of a removal that fails. */
     removalDelayMs: { first: 100, most: 10_000 },
     /** What is read of one file; a segment is a fraction of it. */
