@@ -133,6 +133,11 @@ export class WriteAheadLog {
     return this.#queueBytes;
   }
 
+  /** Bytes of segments that are not committed and gone. */
+  get sealedBytes(): number {
+    return this.#sealed.bytes;
+  }
+
   get usedBytes(): number {
     return this.#sealed.bytes + (this.#current?.bytes ?? 0) + this.#queueBytes;
   }
