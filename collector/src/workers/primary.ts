@@ -1,6 +1,6 @@
 /**
- * The primary of a collector with several workers. No event passes it: it accepts connections and hands them to the
- * workers in turn, decides which worker may append for which producer, and keeps the workers alive.
+ * The primary of a collector with several workers. No event passes it, nor a connection: it holds the port's
+ * handle, on which the workers accept, decides which worker may append for which producer, and keeps the workers alive.
  *
  * Invariants:
  * 1. Workers let calls in once all of them have opened their logs; see OwnershipTable for what is granted when.
@@ -75,7 +75,9 @@ export class Primary {
   async start(): Promise<number> {
     const { workers, grpc } = this.#options.config;
     this.#address = await fixedAddress(grpc.address);
-    cluster.schedulingPolicy = cluster.SCHED_RR;
+    // Each worker accepts by itself. Node's round robin loses connections: one that is on its way to a worker
+    // that dies stays open with nobody behind it, and its client waits.
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('./worker-process.js', import.meta.url)),
       args: [],
