@@ -507,6 +507,19 @@ test('a producer goes on behind what another log has, and a restart here knows o
   assert.equal((await open(storage.crash())).log.durableOf(key(1)), 210);
 });
 
+test('a producer that is adopted before the log can be read goes on where it was adopted', async () => {
+  const first = await open(new MemoryStorage());
+  append(first.log, 1, 1, 10);
+  await first.log.synced();
+  const storage = first.storage.crash();
+  let failures = 2;
+  storage.fail = (operation) => (operation === 'read' && failures-- > 0 ? new Error('EIO') : undefined);
+  const { log } = await open(storage);
+  assert.equal(log.admission(1, key(1)).kind, 'failing');
+  await log.adopt(key(1), 200);
+  assert.equal(log.appendedOf(key(1)), 200);
+});
+
 test('what cannot be written of an adopted producer leaves it where it was adopted', async () => {
   const { log, storage } = await open(new MemoryStorage());
   await log.adopt(key(1), 200);

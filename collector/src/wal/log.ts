@@ -199,6 +199,8 @@ export class WriteAheadLog {
    * after that is sealed.
    */
   async adopt(producerKey: string, sequence: number): Promise<void> {
+    // Recovery would take its own word over this one.
+    await this.recovered();
     while (this.#states.isInOpenSegment(producerKey) && this.#states.durableOf(producerKey) !== sequence) {
       // One seal for all that wait, so that producers that move much cannot make segments of any size.
       this.#cancelAdoptionSeal ??= this.#timers.after(adoptionSealMs, () => {
