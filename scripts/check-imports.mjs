@@ -27,6 +27,7 @@ const allowed = {
   encode: [],
   store: [],
   embedded: [],
+  ownership: [],
   testing: ['validate', 'wal'],
 };
 
@@ -43,6 +44,7 @@ const roots = [
   'main',
   'process-log',
   'segment-source',
+  'workers',
   'cli',
 ];
 

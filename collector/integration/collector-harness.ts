@@ -1,6 +1,7 @@
 /** Starts collectors in processes of their own, and speaks gRPC to them without the SDK. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
@@ -15,6 +16,21 @@ export interface CollectorProcess {
   kill(): Promise<void>;
   /** Resolves to the exit code of a process that ends by itself. */
   readonly exited: Promise<number | null>;
+}
+
+/** The processes that a process has started and that are alive. */
+export function childrenOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+  return children.split(' ').filter(Boolean).map(Number);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.[0] !== 'Z';
+  } catch {
+    return false;
+  }
 }
 
 export type PartialConfig = Readonly<Record<string, unknown>>;
@@ -93,6 +109,8 @@ export class RawClient {
   constructor(port: number) {
     this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
       'grpc.max_send_message_length': -1,
+      // Each client has a connection of its own, and so, in turn, a worker of its own.
+      'grpc.use_local_subchannel_pool': 1,
     });
   }
 

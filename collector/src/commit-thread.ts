@@ -15,6 +15,8 @@ export interface WorkerSetup {
   readonly segmentEvents: number;
   readonly segmentBytes: number;
   readonly logLevel: string;
+  /** Whose log it is, where there are several. */
+  readonly worker?: number | undefined;
   /** For the fault suite alone. */
   readonly faults: FaultPlan | undefined;
 }

@@ -23,7 +23,10 @@ if (parentPort === null) throw new Error('commit-worker.js runs as a worker thre
 const port = parentPort;
 const setup = workerData as WorkerSetup;
 armFaults(setup.faults);
-const log = openLog(setup.logLevel).child({ stage: 'store' });
+const log = openLog(setup.logLevel).child({
+  stage: 'store',
+  ...(setup.worker !== undefined && { worker: setup.worker }),
+});
 const stop = new AbortController();
 const clickhouse = new ClickHouse(setup.store, setup.limits);
 const inserter = new BatchInserter(clickhouse, setup.limits, log, stop.signal);

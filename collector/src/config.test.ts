@@ -65,3 +65,9 @@ test("the variables of the SDKs are not the collector's", () => {
   assert.ok(variableNames().has('SLUICE_STORE_URL'));
   assert.ok(variableNames().has('SLUICE_DATA_DIRECTORY'));
 });
+
+test('the number of workers comes from a file, a variable or a flag, and has a limit', () => {
+  assert.equal(makeConfig().workers, 1);
+  assert.equal(makeConfig({ workers: 3 }, environmentLayer({ SLUICE_WORKERS: '2' })).workers, 2);
+  assert.throws(() => makeConfig({ workers: 65 }), /configuration key workers is 65/);
+});

@@ -14,6 +14,7 @@ import {
   stopLimits,
   storeLimits,
   walLimits,
+  workerLimits,
 } from './limits.js';
 
 type Numbers = Readonly<Record<string, number>>;
@@ -28,6 +29,7 @@ function section<Limits extends Numbers>(limits: Limits) {
 
 const configSchema = z.strictObject({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  workers: z.number().int().min(1).max(workerLimits.mostWorkers).default(workerLimits.workers),
   grpc: z
     .strictObject({
       address: z
@@ -78,6 +80,7 @@ export function variableNames(): Map<string, readonly [section: string, key: str
     }
   }
   names.set('SLUICE_LOG_LEVEL', ['', 'logLevel']);
+  names.set('SLUICE_WORKERS', ['', 'workers']);
   return names;
 }
 

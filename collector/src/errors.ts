@@ -9,7 +9,8 @@ export type SluiceErrorCode =
   | 'data_directory_unusable'
   | 'schema_mismatch'
   | 'store_unavailable'
-  | 'log_corrupt';
+  | 'log_corrupt'
+  | 'worker_ended';
 
 export class SluiceError extends Error {
   readonly code: SluiceErrorCode;

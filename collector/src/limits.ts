@@ -158,6 +158,12 @@ export const embeddedLimits = {
   keepAliveMs: 10_000,
 } as const;
 
+/** Processes that share the collector's port, each with a log of its own; see docs/ARCHITECTURE.md. */
+export const workerLimits = {
+  workers: 1,
+  mostWorkers: 64,
+} as const;
+
 /** Bounds of the stages' inner working, which nobody has a reason to set. */
 export const innerLimits = {
   receive: {
@@ -177,6 +183,8 @@ export const innerLimits = {
     healDelayMs: { first: 50, most: 2000 },
     /** Files that hold nothing and could not be removed yet. */
     mostLeftovers: 1000,
+    /** A producer that comes back from another log waits this long for the open segment to be sealed. */
+    adoptionSealMs: 200,
     /** Pauses between tries of a removal that fails. */
     removalDelayMs: { first: 100, most: 10_000 },
     /** What is read of one file; a segment is a fraction of it. */
@@ -199,6 +207,20 @@ export const innerLimits = {
     breaks: 3,
     /** What is left of `bisectionInserts` for each segment when every segment needs all of it. */
     leastBisectionInserts: 64,
+  },
+  workers: {
+    /** How long a call waits until its producer has come from another worker. */
+    claimMs: 2000,
+    /** Pauses before a worker that has ended is started again. */
+    restartDelayMs: { first: 100, most: 5000 },
+    /** One that lived this long is restarted as if it had never ended before. */
+    healthyMs: 60_000,
+    /** Ends in a row, each sooner than that, after which the collector itself ends. */
+    quickDeaths: 8,
+    /** On a stop: what a worker may take beyond `stop.callsMs` and `stop.flushMs`. */
+    stopGraceMs: 5000,
+    /** How often is looked whether a log that is drained is empty. */
+    drainLookMs: 200,
   },
   /** How long a start waits for the store before it goes on without it. */
   schemaCheckMs: 3000,

@@ -35,6 +35,7 @@ const codesOfErrors: Readonly<Record<SluiceErrorCode, number>> = {
   schema_mismatch: exitCodes.failed,
   store_unavailable: exitCodes.storeUnreachable,
   log_corrupt: exitCodes.failed,
+  worker_ended: exitCodes.crashed,
 };
 
 export function exitCodeOf(code: SluiceErrorCode): number {

@@ -1,10 +1,12 @@
 /** The flags that several commands share: how they are spelled, checked and explained. */
 import { InvalidArgumentError, Option } from 'commander';
+import { workerLimits } from '../limits.js';
 
 export interface ConfigFlags {
   readonly config?: string;
   readonly data?: string;
   readonly grpc?: string;
+  readonly workers?: number;
   readonly store?: string;
   readonly database?: string;
   readonly host?: string;
@@ -27,6 +29,13 @@ export function grpcOption(): Option {
   ).argParser(parseAddress);
 }
 
+export function workersOption(): Option {
+  return new Option(
+    '--workers <N>',
+    'processes that share the port, each with a log of its own (default: 1)',
+  ).argParser(parseWorkers);
+}
+
 export function storeOption(): Option {
   return new Option(
     '--store <URL>',
@@ -47,6 +56,12 @@ export function portOption(flag: string): Option {
 
 export function jsonOption(): Option {
   return new Option('--json', 'when ready, print one line of JSON instead of text');
+}
+
+export function parseWorkers(text: string): number {
+  const workers = /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
+  if (workers >= 1 && workers <= workerLimits.mostWorkers) return workers;
+  throw new InvalidArgumentError(`The number of workers is from 1 to ${workerLimits.mostWorkers}.`);
 }
 
 export function parsePort(text: string): number {

@@ -14,6 +14,7 @@ import {
   parseSeconds,
   portOption,
   storeOption,
+  workersOption,
 } from './flags.js';
 import { limitOption, rowsOption } from './ledger-flags.js';
 import type { LossesFlags } from './losses.js';
@@ -54,6 +55,7 @@ export function describeProgram(): Command {
     .description('start the collector with its embedded store: all you need on one machine')
     .addOption(dataOption())
     .addOption(grpcOption())
+    .addOption(workersOption())
     .addOption(portOption('--store-port'))
     .addOption(configOption())
     .addOption(jsonOption())
@@ -76,6 +78,7 @@ export function describeProgram(): Command {
     .addOption(configOption())
     .addOption(dataOption())
     .addOption(grpcOption())
+    .addOption(workersOption())
     .addOption(storeOption())
     .addOption(databaseOption())
     .addOption(jsonOption())

@@ -16,6 +16,7 @@ export function settingsOf(flags: ConfigFlags, defaults: Layer = {}): Config {
     flags.config === undefined ? {} : fileLayer(flags.config),
     environmentLayer(process.env),
     withoutAbsent(given),
+    { workers: flags.workers },
   );
 }
 

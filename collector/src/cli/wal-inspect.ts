@@ -3,7 +3,7 @@
  * works beside a running collector and on what a crash left behind.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import type { Damage } from '../record.js';
 import { formatUuid, uuidTimeMs } from '../uuid7.js';
 import { decodeStoredProducer } from '../validate/decode-producer.js';
@@ -11,6 +11,7 @@ import { damageOf, type YoungerSegment } from '../wal/damage.js';
 import { segmentFileName, segmentIdsOf } from '../wal/segment-name.js';
 import { isWhole, readSegment, type SegmentProducer, type SegmentReading } from '../wal/segment-reader.js';
 import { DirectoryStorage } from '../wal/storage.js';
+import { logFolder, otherLogFolders } from '../workers/log-folders.js';
 import { CommandFailure } from './failure.js';
 import { renderTable, type TableColumn } from './table.js';
 
@@ -84,12 +85,33 @@ const lostColumns: readonly TableColumn[] = [
 ];
 
 export async function walInspect(directory: string, flags: WalInspectFlags): Promise<void> {
-  const folder = existsSync(join(directory, 'wal')) ? join(directory, 'wal') : directory;
-  if (!existsSync(folder)) {
+  const folders = logFoldersIn(directory);
+  if (!folders.every((folder) => existsSync(folder))) {
     throw new CommandFailure(
       `sluice: there is no folder ${directory}; give the data directory of a collector, or the wal folder in it`,
     );
   }
+  for (const folder of folders) {
+    const reports = await inspect(folder);
+    if (flags.json === true) {
+      const log = folders.length > 1 ? { log: basename(folder) } : {};
+      process.stdout.write(reports.map((report) => `${JSON.stringify({ ...log, ...report })}\n`).join(''));
+      continue;
+    }
+    const title = folders.length > 1 ? `${folder === folders[0] ? '' : '\n'}${folder}\n` : '';
+    process.stdout.write(title + render(folder, reports));
+  }
+}
+
+/** A data directory's logs, one for each worker, or the folder itself. */
+function logFoldersIn(directory: string): string[] {
+  const folders = [logFolder(directory, 0), ...otherLogFolders(directory)].filter((folder) =>
+    existsSync(folder),
+  );
+  return folders.length > 0 ? folders : [directory];
+}
+
+async function inspect(folder: string): Promise<SegmentReport[]> {
   const storage = new DirectoryStorage(folder);
   const reports: SegmentReport[] = [];
   // One segment in memory at a time: a log may hold gigabytes. From the youngest on, because each tells of
@@ -102,11 +124,7 @@ export async function walInspect(directory: string, flags: WalInspectFlags): Pro
     const start = { id, durable };
     younger = durable === undefined ? [start, ...younger] : [start];
   }
-  process.stdout.write(
-    flags.json === true
-      ? reports.map((report) => `${JSON.stringify(report)}\n`).join('')
-      : render(folder, reports),
-  );
+  return reports;
 }
 
 /**

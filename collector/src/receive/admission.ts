@@ -2,7 +2,8 @@
  * Lets calls and messages in. A call above a limit is refused with the limit's name and a delay. While
  * more than `pendingBytes` wait for the log, the next message of a call is held back: grpc-js asks for
  * another one only after a message was delivered, so holding one stops the stream, and HTTP/2 flow
- * control stops the client.
+ * control stops the client. The first message of a call is held back in the same way while it is decided
+ * whether this process may append its producer's requests; it counts as received meanwhile.
  */
 import {
   ResponderBuilder,
@@ -13,6 +14,7 @@ import {
 import type { ReceiveLimits } from '../limits.js';
 import type { GuardedCall } from './guarded-call.js';
 import type { Refusal } from './intake.js';
+import { claimRefusal, type Ownership, ownsAll, peekProducerKey } from './ownership.js';
 import { toStatus } from './status.js';
 
 export interface PendingLog {
@@ -27,11 +29,22 @@ export type CallAdmission =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 export function admissionInterceptor(
-  log: PendingLog,
-  limits: ReceiveLimits,
+  options: { readonly log: PendingLog; readonly limits: ReceiveLimits; readonly ownership: Ownership },
   admit: (call: Parameters<ServerInterceptor>[1], isUnary: boolean) => CallAdmission,
 ): ServerInterceptor {
+  const { log, limits, ownership } = options;
   const { pendingBytes } = limits;
+  /** Nothing if the call may go on at once. */
+  const decide = (first: Buffer): Promise<Refusal | undefined> | undefined => {
+    const key = peekProducerKey(first);
+    // One that names none is the intake's to refuse.
+    if (key === '' || ownership.owns(key)) return undefined;
+    return ownership
+      .claim(key)
+      .then((outcome) =>
+        outcome.kind === 'granted' ? undefined : claimRefusal(outcome, limits.retryDelayMs),
+      );
+  };
   return (method, call) => {
     const isUnary = !method.requestStream;
     const admission = admit(call, isUnary);
@@ -44,6 +57,8 @@ export function admissionInterceptor(
         .withStart((next) => {
           // A half-close must not overtake the message before it.
           let held: Promise<void> | undefined;
+          let isFirst = true;
+          let isRefused = false;
           let requestBytes = 0;
           next(
             new ServerListenerBuilder()
@@ -54,18 +69,30 @@ export function admissionInterceptor(
                   else guarded?.taken(bytes);
                   deliver(message);
                 };
-                if (log.pendingBytes < pendingBytes) {
+                const deciding = isFirst && ownership !== ownsAll ? decide(message as Buffer) : undefined;
+                isFirst = false;
+                if (deciding === undefined && log.pendingBytes < pendingBytes) {
                   pass();
                   return;
                 }
-                held = log.roomBelow(pendingBytes).then(() => {
+                const hold = async (): Promise<void> => {
+                  const refusal = await deciding;
+                  // Without a guard it is the intake that refuses.
+                  if (refusal !== undefined && guarded !== undefined) {
+                    isRefused = true;
+                    guarded.refuse(refusal);
+                    return;
+                  }
+                  await log.roomBelow(pendingBytes);
                   held = undefined;
                   pass();
-                });
+                };
+                held = hold();
               })
               .withOnReceiveHalfClose((deliver) => {
                 if (guarded?.halfClosed() === false) return;
                 const pass = (): void => {
+                  if (isRefused) return;
                   if (isUnary) guarded?.taken(requestBytes);
                   deliver();
                 };

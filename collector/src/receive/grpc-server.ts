@@ -30,11 +30,14 @@ import { Connections, type ReceiveNotices } from './connections.js';
 import { GuardedCall, hasInternals } from './guarded-call.js';
 import { Inflater } from './inflater.js';
 import { type Acknowledgment, CallIntake, type Refusal } from './intake.js';
+import { type Ownership, ownsAll } from './ownership.js';
 import { Reception } from './reception.js';
 import { toStatus } from './status.js';
 
 export interface GrpcServerOptions {
   readonly log: WriteAheadLog;
+  /** Whose requests may be appended; all, unless said otherwise. */
+  readonly ownership?: Ownership | undefined;
   /** Host and port; port 0 takes any free one. */
   readonly address: string;
   readonly messageLimits: MessageLimits;
@@ -82,7 +85,7 @@ export class GrpcServer {
   async start(): Promise<number> {
     // What grpc-js would print is told by our own errors.
     setLogVerbosity(logVerbosity.NONE);
-    const { limits, messageLimits, log, address } = this.#options;
+    const { limits, messageLimits, log, address, ownership = ownsAll } = this.#options;
     const server = new Server({
       'grpc.max_receive_message_length': messageLimits.messageBytes,
       'grpc.max_concurrent_streams': limits.callsPerConnection,
@@ -92,7 +95,9 @@ export class GrpcServer {
       'grpc.keepalive_timeout_ms': 20_000,
       // Its bookkeeping of every connection and call, which nothing here reads.
       'grpc.enable_channelz': 0,
-      interceptors: [admissionInterceptor(log, limits, (call, isUnary) => this.#admit(call, isUnary))],
+      interceptors: [
+        admissionInterceptor({ log, limits, ownership }, (call, isUnary) => this.#admit(call, isUnary)),
+      ],
     });
     this.#connections.prepare(server);
     server.addService(loadService(), {
@@ -226,7 +231,8 @@ export class GrpcServer {
   }
 
   #newIntake(): CallIntake {
-    return new CallIntake(this.#options.log, this.#options.messageLimits, this.#options.now);
+    const { log, messageLimits, now, ownership } = this.#options;
+    return new CallIntake(log, messageLimits, now, ownership);
   }
 
   #endSlowCalls(): void {

@@ -5,6 +5,7 @@
  * 1. A call belongs to one producer, named in its first message.
  * 2. A refused message leaves nothing behind; what the call brought before it stays appended.
  * 3. A call that began before a failure of the log is never acknowledged after it.
+ * 4. Nothing is judged, let alone appended, of a producer that another worker may be appending.
  */
 import { isPlanted } from '../fault-points.js';
 import type { MessageLimits } from '../limits.js';
@@ -13,6 +14,7 @@ import { decodeProducer } from '../validate/decode-producer.js';
 import { scanRequest } from '../validate/scan-request.js';
 import { judgeSequence } from '../validate/sequence-rules.js';
 import type { WriteAheadLog } from '../wal/log.js';
+import { handedOver, type Ownership, ownsAll } from './ownership.js';
 
 /** Why a call ends without an acknowledgment. */
 export type Refusal =
@@ -35,17 +37,19 @@ export class CallIntake {
   readonly #limits: MessageLimits;
   readonly #now: () => number;
   readonly #generation: number;
+  readonly #ownership: Ownership;
   #producer: { readonly key: string; readonly encoded: Buffer } | undefined;
   #accepted = 0;
   #duplicates = 0;
   #rejections: Rejection[] = [];
   #isFlush = false;
 
-  constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number) {
+  constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number, ownership: Ownership = ownsAll) {
     this.#log = log;
     this.#limits = limits;
     this.#now = now;
     this.#generation = log.generation;
+    this.#ownership = ownership;
   }
 
   /** Takes one message, which must stay unchanged. Returns why not, if not. */
@@ -70,6 +74,7 @@ export class CallIntake {
       if (decoded.kind === 'invalid') return { kind: 'invalid', message: decoded.problem };
       this.#producer = { key: decoded.producer.id.toString('latin1'), encoded: unpooled(scan.producer) };
     }
+    if (!this.#ownership.owns(this.#producer.key)) return handedOver;
     if (scan.flush) this.#isFlush = true;
     const count = scan.lastSequence - scan.firstSequence + 1;
     if (count === 0) return undefined;

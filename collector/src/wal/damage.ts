@@ -54,10 +54,10 @@ function numbersBetween({ durable, producers }: SegmentReading, teller: DurableS
   }
   for (const { key, sequence } of durable.entries) starts.set(key, sequence);
   const numbers = new Map<string, { after: number; last: number }>();
-  for (const { key, previousSequence } of teller.entries) {
-    // Of a producer that is new here nobody knows where it started.
+  for (const { key, previousSequence, hasJumped } of teller.entries) {
+    // Of a producer that is new here nobody knows where it started, of one that has jumped where it ended.
     const after = starts.get(key);
-    if (after !== undefined) numbers.set(key, { after, last: previousSequence });
+    if (after !== undefined && hasJumped !== true) numbers.set(key, { after, last: previousSequence });
   }
   return numbers;
 }

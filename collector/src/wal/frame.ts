@@ -99,6 +99,11 @@ export interface DurableEntry {
   readonly previousSequence: number;
   /** On the log's own clock; see DurableSnapshot. */
   readonly lastSeenMs: number;
+  /**
+   * Whether numbers of the producer that lie about here were taken by another log (see `adopt` in log.ts): where
+   * the previous segment began says nothing then of where the one before it ended.
+   */
+  readonly hasJumped?: true;
 }
 
 /** What the log knew when a segment was opened. */
@@ -120,6 +125,8 @@ export const emptySnapshot: DurableSnapshot = { logTimeMs: 0, previousId: '', en
 
 const durableHeadBytes = 28;
 const durableEntryBytes = 40;
+/** Set in the previous sequence, whose numbers end at 2^53, of a producer that has jumped. */
+const jumpBit = 1n << 63n;
 const noId = Buffer.alloc(16);
 
 export function encodeDurablePayload({ logTimeMs, previousId, entries }: DurableSnapshot): Buffer {
@@ -131,7 +138,8 @@ export function encodeDurablePayload({ logTimeMs, previousId, entries }: Durable
   for (const entry of entries) {
     payload.write(entry.key, offset, 16, 'latin1');
     payload.writeBigUInt64LE(BigInt(entry.sequence), offset + 16);
-    payload.writeBigUInt64LE(BigInt(entry.previousSequence), offset + 24);
+    const previous = BigInt(entry.previousSequence);
+    payload.writeBigUInt64LE(entry.hasJumped ? previous | jumpBit : previous, offset + 24);
     payload.writeBigUInt64LE(BigInt(Math.floor(entry.lastSeenMs)), offset + 32);
     offset += durableEntryBytes;
   }
@@ -145,11 +153,14 @@ export function decodeDurablePayload(payload: Buffer): DurableSnapshot | undefin
   if (payload.length !== durableHeadBytes + count * durableEntryBytes) return undefined;
   const entries: DurableEntry[] = [];
   for (let index = 0, offset = durableHeadBytes; index < count; index++, offset += durableEntryBytes) {
+    const previous = payload.readBigUInt64LE(offset + 24);
+    const hasJumped = previous >= jumpBit;
     entries.push({
       key: payload.toString('latin1', offset, offset + 16),
       sequence: Number(payload.readBigUInt64LE(offset + 16)),
-      previousSequence: Number(payload.readBigUInt64LE(offset + 24)),
+      previousSequence: Number(hasJumped ? previous ^ jumpBit : previous),
       lastSeenMs: Number(payload.readBigUInt64LE(offset + 32)),
+      ...(hasJumped && { hasJumped }),
     });
   }
   const previous = payload.subarray(12, durableHeadBytes);

@@ -478,3 +478,84 @@ test('model: whatever happens, what was acknowledged is there once and nothing r
     }
   }
 });
+
+test('a producer goes on behind what another log has, and a restart here knows only what lies here', async () => {
+  const { log, storage, sealed } = await open(new MemoryStorage());
+  append(log, 1, 1, 10);
+  await log.synced();
+  // It was elsewhere from 11 to 200, and comes back while the open segment holds 1 to 10.
+  // The log's timers keep no process alive.
+  const alive = setInterval(() => undefined, 1000);
+  await log.adopt(key(1), 200);
+  clearInterval(alive);
+  assert.equal(sealed.length, 1);
+  assert.equal(log.appendedOf(key(1)), 200);
+  assert.equal(log.durableOf(key(1)), 200);
+  assert.equal((await open(storage.crash())).log.durableOf(key(1)), 10);
+  append(log, 1, 201, 210);
+  assert.equal(await log.synced(), 'durable');
+  await log.sealNow();
+  const last = [...storage.files.keys()].sort().at(-1)?.slice(0, -4) as string;
+  assert.deepEqual(
+    reading(storage, last).durable.entries.map(({ sequence, previousSequence, hasJumped }) => [
+      previousSequence,
+      sequence,
+      hasJumped,
+    ]),
+    [[200, 210, true]],
+  );
+  assert.equal((await open(storage.crash())).log.durableOf(key(1)), 210);
+});
+
+test('a producer that is adopted before the log can be read goes on where it was adopted', async () => {
+  const first = await open(new MemoryStorage());
+  append(first.log, 1, 1, 10);
+  await first.log.synced();
+  const storage = first.storage.crash();
+  let failures = 2;
+  storage.fail = (operation) => (operation === 'read' && failures-- > 0 ? new Error('EIO') : undefined);
+  const { log } = await open(storage);
+  assert.equal(log.admission(1, key(1)).kind, 'failing');
+  await log.adopt(key(1), 200);
+  assert.equal(log.appendedOf(key(1)), 200);
+});
+
+test('what cannot be written of an adopted producer leaves it where it was adopted', async () => {
+  const { log, storage } = await open(new MemoryStorage());
+  await log.adopt(key(1), 200);
+  let failures = 1;
+  storage.fail = (operation) => (operation === 'sync' && failures-- > 0 ? new Error('EIO') : undefined);
+  append(log, 1, 201, 210);
+  assert.equal(await log.synced(), 'failed');
+  // A new owner must not be told before the failed bytes are cut off for good.
+  await log.settled();
+  assert.equal(log.admission(1, key(1)).kind, 'open');
+  assert.equal(log.appendedOf(key(1)), 200);
+  append(log, 1, 201, 205);
+  assert.equal(await log.synced(), 'durable');
+  assert.equal((await open(storage.crash())).log.durableOf(key(1)), 205);
+});
+
+test('what another log knows is durable here once it is carried, and not where the open segments would lie', async () => {
+  const { log, storage, sealed } = await open(new MemoryStorage());
+  append(log, 1, 1, 10);
+  await log.synced();
+  let isCarried = false;
+  const carried = log
+    .carry([
+      { key: key(1), sequence: 200, silentMs: 0 },
+      { key: key(2), sequence: 7, silentMs: 0 },
+    ])
+    .then(() => {
+      isCarried = true;
+    });
+  await log.sealNow();
+  await log.sealNow();
+  assert.equal((await open(storage.crash())).log.durableOf(key(2)), 7);
+  // The segment before the open one holds 1 to 10, and only the open one tells so.
+  assert.equal(isCarried, false);
+  assert.equal((await open(storage.crash())).log.durableOf(key(1)), 10);
+  for (const { id } of sealed) await log.release(id);
+  await carried;
+  assert.equal((await open(storage.crash())).log.durableOf(key(1)), 200);
+});

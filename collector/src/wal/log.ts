@@ -15,7 +15,7 @@ import { isPlanted, reach } from '../fault-points.js';
 import { innerLimits, type WalLimits } from '../limits.js';
 import { type Uuid7Source, uuidTimeMs } from '../uuid7.js';
 import { frameHeaderBytes } from './frame.js';
-import { type ProducerState, ProducerStates } from './producer-states.js';
+import { type CarriedProducer, type ProducerState, ProducerStates } from './producer-states.js';
 import { finishSegment, recoverLog } from './recovery.js';
 import { type RequestHead, requestHeadBytes } from './request-payload.js';
 import { sealAgeMs } from './seal-age.js';
@@ -58,6 +58,8 @@ export interface WriteAheadLogOptions {
   readonly makeIds: (floor: string | undefined) => Uuid7Source;
   /** Called with each segment that is ready to be committed, oldest first. */
   readonly onSealed: (segment: SealedSegment) => void;
+  /** Called with each producer, by its id as latin1 text, that is forgotten because it was silent. */
+  readonly onForgotten?: (producerKey: string) => void;
   readonly log: LogNotices;
   /** Node's own, unless a test brings its clock. */
   readonly timers?: Timers;
@@ -70,7 +72,7 @@ interface Entry {
   readonly bytes: number;
 }
 
-const { groupBytes, healDelayMs, mostLeftovers } = innerLimits.wal;
+const { groupBytes, healDelayMs, mostLeftovers, adoptionSealMs } = innerLimits.wal;
 /** What a request's frame adds to its bytes. */
 function frameBytes(head: RequestHead, request: Buffer): number {
   return frameHeaderBytes + requestHeadBytes(head) + request.length;
@@ -111,12 +113,20 @@ export class WriteAheadLog {
   /** Files that hold nothing; removed once a younger segment exists. */
   #leftovers: string[] = [];
   #wakeRoom: (() => void)[] = [];
+  #wakeHealed: (() => void)[] = [];
+  #wakeRecovered: (() => void)[] = [];
+  #wakeOpened: (() => void)[] = [];
+  #cancelAdoptionSeal: (() => void) | undefined;
+  /** What another log knows, and no segment here starts with yet. */
+  #carrying: readonly CarriedProducer[] = [];
+  #wakeCarried: (() => void)[] = [];
+  #carryDue = false;
   /** Counts failures. A call that began under another generation must not be acknowledged. */
   generation = 0;
 
   constructor(options: WriteAheadLogOptions) {
     this.#options = options;
-    this.#states = new ProducerStates(options.limits);
+    this.#states = new ProducerStates(options.limits, options.onForgotten);
     this.#timers = options.timers ?? nodeTimers;
     this.#sealed = new SealedSegments({
       storage: options.storage,
@@ -128,6 +138,11 @@ export class WriteAheadLog {
   /** Bytes that wait for the disk. */
   get pendingBytes(): number {
     return this.#queueBytes;
+  }
+
+  /** Bytes of segments that are not committed and gone. */
+  get sealedBytes(): number {
+    return this.#sealed.bytes;
   }
 
   get usedBytes(): number {
@@ -168,6 +183,60 @@ export class WriteAheadLog {
     this.#previousId = recovery.durable.previousId;
     if (!isPlanted('forget-durable-sequences')) this.#states.restore(recovery.durable.entries);
     this.#isRecovered = true;
+    wakeAll(this.#wakeRecovered);
+  }
+
+  /** Resolves once what an earlier process left has been read. */
+  async recovered(): Promise<void> {
+    if (!this.#isRecovered) await new Promise<void>((resolve) => this.#wakeRecovered.push(resolve));
+  }
+
+  /** What is on this log's disk of each producer. */
+  knownProducers(): CarriedProducer[] {
+    const logTimeMs = this.#logTimeMs();
+    return this.#states
+      .durableEntries()
+      .map(({ key, sequence, lastSeenMs }) => ({ key, sequence, silentMs: logTimeMs - lastSeenMs }));
+  }
+
+  /**
+   * A producer goes on here behind `sequence`, which lies in another log, or in this one; 0: anywhere. That
+   * stays there: this log has it only with the first request behind it. Nothing of the producer may be on its
+   * way to the disk. Resolves once `append` may be called: when the open segment holds other numbers of it,
+   * after that is sealed.
+   */
+  async adopt(producerKey: string, sequence: number): Promise<void> {
+    // Recovery would take its own word over this one.
+    await this.recovered();
+    while (this.#states.isInOpenSegment(producerKey) && this.#states.durableOf(producerKey) !== sequence) {
+      // One seal for all that wait, so that producers that move much cannot make segments of any size.
+      this.#cancelAdoptionSeal ??= this.#timers.after(adoptionSealMs, () => {
+        this.#cancelAdoptionSeal = undefined;
+        this.#sealDue = true;
+        this.#kick();
+      });
+      await new Promise<void>((resolve) => this.#wakeOpened.push(resolve));
+    }
+    this.#states.adopt(producerKey, { sequence, logTimeMs: this.#logTimeMs() });
+  }
+
+  /** Carries on what another log, which is to go, knows. Resolves once that is durable here. */
+  carry(producers: readonly CarriedProducer[]): Promise<void> {
+    this.#carrying = [...this.#carrying, ...producers];
+    this.#carryDue = !this.#stopping;
+    this.#kick();
+    return new Promise((resolve) => this.#wakeCarried.push(resolve));
+  }
+
+  /** Resolves once the fate of everything appended so far is known for good: on the disk, or cut off durably. */
+  async settled(): Promise<void> {
+    await this.#tickets.wait();
+    while (this.#problem !== '') await new Promise<void>((resolve) => this.#wakeHealed.push(resolve));
+  }
+
+  /** Forgets producers that have been silent for too long. */
+  forgetIdle(): void {
+    if (this.#isRecovered) this.#states.forgetIdle(this.#logTimeMs());
   }
 
   admission(bytes: number, producerKey: string): Admission {
@@ -247,8 +316,12 @@ export class WriteAheadLog {
    * Removes a segment that ClickHouse has committed, at once or when it may go. Never rejects: what the
    * disk refuses is tried again.
    */
-  release(id: string): Promise<void> {
-    return this.#sealed.settle(id, 'remove');
+  async release(id: string): Promise<void> {
+    await this.#sealed.settle(id, 'remove');
+    if (this.#carrying.length === 0 || this.#stopping) return;
+    // What had to wait for the segment that is gone may do now.
+    this.#carryDue = true;
+    this.#kick();
   }
 
   /** Moves a segment that cannot be read in full out of the way, after what could be read was stored. */
@@ -264,6 +337,8 @@ export class WriteAheadLog {
     }
     this.#stopping = true;
     this.#cancelSealTimer();
+    this.#cancelAdoptionSeal?.();
+    this.#carryDue = false;
     this.#sealDue = true;
     this.#kick();
     await this.#running;
@@ -290,7 +365,9 @@ export class WriteAheadLog {
   }
 
   #hasWork(): boolean {
-    return this.#queue.length > 0 || (this.#sealDue && (this.#current?.requestCount ?? 0) > 0);
+    return (
+      this.#queue.length > 0 || this.#carryDue || (this.#sealDue && (this.#current?.requestCount ?? 0) > 0)
+    );
   }
 
   async #run(): Promise<void> {
@@ -300,6 +377,7 @@ export class WriteAheadLog {
       try {
         if (this.#queue.length > 0) await this.#commitGroup();
         if (this.#isFull() || this.#sealDue) await this.#rotate();
+        if (this.#carryDue) await this.#openForCarried();
       } catch (error) {
         await this.#heal(error);
       }
@@ -342,6 +420,7 @@ export class WriteAheadLog {
     for (let index = 0; index < taken; index++) {
       const { state, head } = this.#queue[index] as Entry;
       state.durable = head.lastSequence;
+      state.resume = undefined;
     }
     this.#queue.splice(0, taken);
     this.#queueBytes -= takenBytes;
@@ -381,14 +460,27 @@ export class WriteAheadLog {
     if (current !== undefined) {
       const sameDay = utcDay(uuidTimeMs(current.id)) === utcDay(this.#options.now());
       if (current.requestCount > 0 || sameDay || uuidTimeMs(current.id) > this.#options.now()) return current;
-      await this.#openSegment();
-      await this.#tolerate(current.close(), 'closing an empty segment failed');
-      this.#leftovers.push(segmentFileName(current.id));
-      await this.#removeLeftovers();
+      await this.#replaceEmpty(current);
     } else {
       await this.#openSegment();
     }
     return this.#current as unknown as SegmentWriter;
+  }
+
+  async #replaceEmpty(current: SegmentWriter): Promise<void> {
+    await this.#openSegment();
+    await this.#tolerate(current.close(), 'closing an empty segment failed');
+    this.#leftovers.push(segmentFileName(current.id));
+    await this.#removeLeftovers();
+  }
+
+  /** A new segment, which starts with what is carried. */
+  async #openForCarried(): Promise<void> {
+    const current = this.#current;
+    if (current === undefined) await this.#openSegment();
+    else if (current.requestCount > 0) await this.#rotate();
+    else await this.#replaceEmpty(current);
+    this.#carryDue = false;
   }
 
   #isFull(): boolean {
@@ -424,6 +516,9 @@ export class WriteAheadLog {
     const { storage, now } = this.#options;
     const logTimeMs = this.#logTimeMs();
     this.#states.forgetIdle(logTimeMs);
+    const isPreviousGone = !this.#sealed.has(this.#previousId);
+    const carried = this.#carrying;
+    const later = carried.filter((producer) => !this.#states.carry(producer, { logTimeMs, isPreviousGone }));
     const id = (this.#ids as Uuid7Source).next();
     try {
       this.#current = await SegmentWriter.create(storage, id, now(), {
@@ -439,6 +534,9 @@ export class WriteAheadLog {
       throw error;
     }
     this.#states.opened();
+    this.#carrying = [...later, ...this.#carrying.slice(carried.length)];
+    if (this.#carrying.length === 0) wakeAll(this.#wakeCarried);
+    wakeAll(this.#wakeOpened);
     await this.#sealed.opened();
     await this.#removeLeftovers();
   }
@@ -492,13 +590,12 @@ export class WriteAheadLog {
     // A seal that fails again and again must not hold up the end; the next start adds it.
     if (this.#stopping && this.#failuresInARow > 3) this.#sealDue = false;
     this.#problem = '';
+    wakeAll(this.#wakeHealed);
     this.#options.log.info({}, 'the write-ahead log can be written again');
   }
 
   #tellRoom(): void {
-    const wake = this.#wakeRoom;
-    this.#wakeRoom = [];
-    for (const resolve of wake) resolve();
+    wakeAll(this.#wakeRoom);
   }
 
   /** For what may fail without harm: the next start tidies up. */
@@ -509,6 +606,10 @@ export class WriteAheadLog {
   #logTimeMs(): number {
     return this.#logTimeBaseMs + this.#options.monotonic();
   }
+}
+
+function wakeAll(waiting: (() => void)[]): void {
+  for (const resolve of waiting.splice(0)) resolve();
 }
 
 function utcDay(unixMs: number): number {

@@ -219,7 +219,15 @@ export function durableAfter(durable: DurableSnapshot, id: string, reading: Segm
       previousSequence = Math.max(previousSequence, producer.baseSequence);
     }
     const sequence = Math.max(known?.sequence ?? 0, request.lastSequence);
-    entries.set(key, { key, sequence, previousSequence, lastSeenMs: logTimeMs });
+    const hasJumped =
+      known !== undefined && (known.hasJumped || producer.baseSequence > known.sequence) ? true : undefined;
+    entries.set(key, {
+      key,
+      sequence,
+      previousSequence,
+      lastSeenMs: logTimeMs,
+      ...(hasJumped && { hasJumped }),
+    });
   }
   return { logTimeMs, previousId: id, entries: [...entries.values()] };
 }

@@ -56,6 +56,11 @@ export class SealedSegments {
     return this.#bytes;
   }
 
+  /** Whether a segment's file is still there. */
+  has(id: string): boolean {
+    return this.#byId.has(id);
+  }
+
   /** Adds the youngest. False if it is known already. */
   add(id: string, bytes: number): boolean {
     if (this.#byId.has(id)) return false;
