@@ -7,5 +7,15 @@ import { logCall } from './questions/log-call.js';
 import { query } from './questions/query.js';
 import { rows } from './questions/rows.js';
 import { wide } from './questions/wide.js';
+import { workers } from './questions/workers.js';
 
-export const questionList: readonly Question[] = [ingest, rows, logCall, latency, fanIn, wide, query];
+export const questionList: readonly Question[] = [
+  ingest,
+  rows,
+  logCall,
+  latency,
+  fanIn,
+  wide,
+  workers,
+  query,
+];

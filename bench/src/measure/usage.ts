@@ -26,6 +26,39 @@ export function ownUsage(): Usage {
   return { cpuUs: user + system, rssPeakBytes: ownRssPeakBytes(), pid: process.pid, threads: ownThreads() };
 }
 
+/**
+ * That of this process and of all that it has started and that are there: a collector's workers. CPU is added up, and
+ * so are the peaks, although they need not have been at the same time.
+ */
+export function treeUsage(): Usage {
+  const own = ownUsage();
+  let { cpuUs, rssPeakBytes } = own;
+  for (const pid of descendants(process.pid)) {
+    const stat = readProc(`/proc/${pid}/stat`);
+    const status = readProc(`/proc/${pid}/status`);
+    if (stat === undefined || status === undefined) continue;
+    cpuUs += cpuUsOfStat(stat);
+    rssPeakBytes += rssPeakBytesOfStatus(status) ?? 0;
+  }
+  return { ...own, cpuUs, rssPeakBytes };
+}
+
+function descendants(pid: number): number[] {
+  const children = readTasks(pid)
+    .flatMap((task) => (readProc(`/proc/${pid}/task/${task}/children`) ?? '').split(' '))
+    .filter((child) => child.trim() !== '')
+    .map(Number);
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
+function readTasks(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
 /** Ticks of user and system time in a line of /proc/PID/stat or /proc/PID/task/TID/stat. */
 export function cpuUsOfStat(stat: string): number {
   // The second field is the name in brackets, and may itself hold blanks and brackets.

@@ -2,7 +2,7 @@
 import { Collector } from '@sluice/collector/collector.js';
 import { environmentLayer, makeConfig } from '@sluice/collector/config.js';
 import { openLog } from '@sluice/collector/process-log.js';
-import { ownUsage } from '../measure/usage.js';
+import { treeUsage } from '../measure/usage.js';
 import type { CollectorCalls } from './protocol.js';
 import { serve } from './serve.js';
 
@@ -30,7 +30,7 @@ const calls: CollectorCalls = {
   async counters() {
     return { ...started().counters };
   },
-  usage: async () => ownUsage(),
+  usage: async () => treeUsage(),
   async stop() {
     await collector?.stop();
   },

@@ -15,6 +15,8 @@ export interface PartsOptions {
   readonly bufferedBytes: number;
   readonly sdk: Pick<SdkOptions, 'run' | 'workload' | 'encoding'>;
   readonly profileDirectory?: string | undefined;
+  /** Collector processes; its own default if not given. */
+  readonly workers?: number;
 }
 
 export interface Collecting {
@@ -49,7 +51,7 @@ export async function startStore(
 /** Sink first, so that nothing is handed to a stage that is not there. */
 export async function startCollecting(
   run: BenchRun,
-  options: Pick<PartsOptions, 'directory' | 'profileDirectory'>,
+  options: Pick<PartsOptions, 'directory' | 'profileDirectory' | 'workers'>,
 ): Promise<Collecting> {
   const dataDir = join(options.directory, 'collector');
   const walDirectory = join(dataDir, 'wal');
@@ -59,6 +61,7 @@ export async function startCollecting(
     role: 'collector',
     entry: 'collector-process.js',
     nodeArguments: profileArguments(options.profileDirectory, 'collector'),
+    ...(options.workers !== undefined && { env: { SLUICE_WORKERS: String(options.workers) } }),
   });
   const { endpoint } = await collector.ask('start', { dataDir, storeUrl });
   return { collector, store, storeUrl, endpoint, walDirectory };
