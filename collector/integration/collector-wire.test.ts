@@ -252,12 +252,16 @@ test('a message over the limit is refused and the collector goes on', async () =
   assert.equal(next.kind, 'ok');
 });
 
-test('what this version does not serve is refused as such: event blocks, and live events', async () => {
+test('a block whose arrays do not fit is refused with what is wrong, and nothing of its call is stored', async () => {
+  const id = '01930000-0000-7000-8000-00000000b10c';
+  const producer = { ...newProducer(), id: Buffer.from(id.replaceAll('-', ''), 'hex') };
   const blocks = await client.log([
-    { producer: newProducer(), first_sequence: '1', blocks: [{ name: 'x', count: 1 }] },
+    { producer, first_sequence: '1', blocks: [{ name: 'x', count: 2, sequence_offset: [0] }] },
   ]);
   assert.ok(blocks.kind === 'error');
-  assert.equal(blocks.code, status.UNIMPLEMENTED);
+  assert.equal(blocks.code, status.INVALID_ARGUMENT);
+  assert.match(blocks.details, /sequence_offset of a block has 4 bytes; its 2 events take 8/);
+  assert.equal(await store.sql(`SELECT count() FROM events WHERE producer_id = '${id}'`), '0\n');
 });
 
 test('a gap that no loss explains would show in sequence_gaps', async () => {
