@@ -89,6 +89,7 @@ const sdkVariables = [
   'SLUICE_JOB',
   'SLUICE_SPOOL_DIR',
   'SLUICE_MODE',
+  'SLUICE_ENCODING',
 ];
 
 /** The layer that environment variables make. One that begins with SLUICE_ and is not known is an error. */

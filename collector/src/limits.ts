@@ -25,6 +25,11 @@ export const messageLimits = {
   eventsPerRequest: 1_000_000,
   /** An SDK sends a block a shape; each is an object at the door. */
   blocksPerRequest: 10_000,
+  /**
+   * What the events of a request take when each has its own attributes: those that a block has once for all
+   * of its events would else make gigabytes of a message. An SDK's requests are a fraction of it.
+   */
+  expandedBytes: 48 * MiB,
   lossesPerRequest: 10_000,
   /** Events of one request that may break a limit one by one; above it the whole request is refused. */
   rejectionsPerRequest: 10_000,
@@ -160,6 +165,8 @@ export const embeddedLimits = {
 
 /** Bounds of the stages' inner working, which nobody has a reason to set. */
 export const innerLimits = {
+  /** Far above what an event may have; they are looked through before a limit is known to be broken. */
+  namesPerBlock: 10_000,
   receive: {
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,

@@ -4,27 +4,30 @@
  * An event is counted by its place among the events, which is its offset without the lost numbers before
  * it: so there are as many places as events, however many numbers were lost.
  */
-import type { BlockView } from '../event-block.js';
 import type { Loss } from '../record.js';
+
+/** Of a block: where its offsets begin, and how many there are. */
+export interface BlockNumbers {
+  readonly offsets: number;
+  readonly count: number;
+}
 
 /** Marks of the places that are taken; kept, because a request is looked at at a time. */
 let marks = new Uint8Array(16_384);
 
 /** What is wrong with the numbers, or nothing. `losses` ascend without overlap. */
 export function findNumberProblem(
-  blocks: readonly BlockView[],
-  losses: readonly Loss[],
-  firstSequence: number,
-  eventCount: number,
+  view: DataView,
+  blocks: readonly BlockNumbers[],
+  request: { losses: readonly Loss[]; firstSequence: number; eventCount: number },
 ): string {
+  const { losses, eventCount } = request;
   if (marks.length < eventCount) marks = new Uint8Array(eventCount);
   else marks.fill(0, 0, eventCount);
   let taken = 0;
   for (const block of blocks) {
     const problem =
-      losses.length === 0
-        ? markOffsets(block, eventCount)
-        : markBetweenLosses(block, losses, firstSequence, eventCount);
+      losses.length === 0 ? markOffsets(view, block, eventCount) : markBetweenLosses(view, block, request);
     if (problem !== '') return problem;
   }
   for (let place = 0; place < eventCount; place++) taken += marks[place] as number;
@@ -32,7 +35,7 @@ export function findNumberProblem(
   return `two events of the request have the same sequence: ${eventCount} events take ${taken} numbers`;
 }
 
-function markOffsets({ view, offsets, count }: BlockView, eventCount: number): string {
+function markOffsets(view: DataView, { offsets, count }: BlockNumbers, eventCount: number): string {
   let before = -1;
   for (let row = 0; row < count; row++) {
     const offset = view.getUint32(offsets + row * 4, true);
@@ -45,16 +48,15 @@ function markOffsets({ view, offsets, count }: BlockView, eventCount: number): s
 }
 
 function markBetweenLosses(
-  block: BlockView,
-  losses: readonly Loss[],
-  firstSequence: number,
-  eventCount: number,
+  view: DataView,
+  { offsets, count }: BlockNumbers,
+  { losses, firstSequence, eventCount }: Parameters<typeof findNumberProblem>[2],
 ): string {
   let before = -1;
   let loss = 0;
   let lost = 0;
-  for (let row = 0; row < block.count; row++) {
-    const offset = block.offsetAt(row);
+  for (let row = 0; row < count; row++) {
+    const offset = view.getUint32(offsets + row * 4, true);
     if (offset <= before) return descending(before, offset);
     const sequence = firstSequence + offset;
     for (let next = losses[loss]; next !== undefined && next.firstSequence <= sequence; next = losses[loss]) {

@@ -219,3 +219,47 @@ test('no prefix and no changed byte of a request of blocks is more than refused'
     }
   }
 });
+
+test('attributes that are there once for many events cannot make gigabytes of a message', () => {
+  const rows = Array.from({ length: 100_000 }, (_, index) => index);
+  const shared = (bytes: number): Block => ({
+    name: 'n',
+    count: rows.length,
+    sequence_offset: rows,
+    time_unix_nano: rows.map(() => '1'),
+    attribute_name: ['config'],
+    attribute: text('x'.repeat(bytes)),
+  });
+  const startMs = performance.now();
+  const result = scan([shared(20_000)]);
+  assert.match(result.kind === 'invalid' ? result.problem : '', /take 2\d{9} bytes.* at most 50331648/);
+  assert.ok(performance.now() - startMs < 5000);
+  const honest = scan([shared(100)]);
+  assert.ok(honest.kind === 'scanned', JSON.stringify(honest));
+  assert.ok(honest.expansionBytes > 99_999 * 101, `${honest.expansionBytes}`);
+});
+
+test('names are counted before they are kept, and rejected events before there are too many', () => {
+  const names = Buffer.concat(Array.from({ length: 10_001 }, () => Buffer.from([0x42, 0])));
+  const many = scanRequest(
+    Buffer.concat([Buffer.from([0x10, 1, 0x22, 0xa2, 0x9c, 0x01]), names]),
+    messageLimits,
+  );
+  assert.match(many.kind === 'invalid' ? many.problem : '', /more than 10000 names/);
+  const rows = Array.from({ length: 500_000 }, (_, index) => index);
+  const bytes = encodeRequest({
+    first_sequence: '1',
+    blocks: [
+      {
+        name: 'x'.repeat(300),
+        count: rows.length,
+        sequence_offset: rows,
+        time_unix_nano: rows.map(() => '1'),
+      },
+    ],
+  });
+  const before = process.memoryUsage().heapUsed;
+  const result = scanRequest(bytes, messageLimits);
+  assert.match(result.kind === 'invalid' ? result.problem : '', /more than 10000 events .* break a limit/);
+  assert.ok(process.memoryUsage().heapUsed - before < 8e6);
+});
