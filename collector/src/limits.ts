@@ -196,8 +196,10 @@ export const innerLimits = {
     leastBytes: 256 * KiB,
     /** Files that are kept to be written again; each is as large as a batch. */
     keptFiles: 4,
-    /** A store that offered nothing is asked again after this long. */
+    /** A store that offered nothing, or with which handing over failed, is asked again after this long … */
     askAgainMs: 10_000,
+    /** … and twice as long after each failure in a row, up to this. */
+    mostAskAgainMs: 600_000,
   },
   commit: {
     /** Producers that need not be announced again; an announcement may be repeated. */
