@@ -25,9 +25,12 @@ export function findNumberProblem(
   if (marks.length < eventCount) marks = new Uint8Array(eventCount);
   else marks.fill(0, 0, eventCount);
   let taken = 0;
+  const lostBefore = sumsOf(losses);
   for (const block of blocks) {
     const problem =
-      losses.length === 0 ? markOffsets(view, block, eventCount) : markBetweenLosses(view, block, request);
+      losses.length === 0
+        ? markOffsets(view, block, eventCount)
+        : markBetweenLosses(view, block, { ...request, lostBefore });
     if (problem !== '') return problem;
   }
   for (let place = 0; place < eventCount; place++) taken += marks[place] as number;
@@ -50,11 +53,13 @@ function markOffsets(view: DataView, { offsets, count }: BlockNumbers, eventCoun
 function markBetweenLosses(
   view: DataView,
   { offsets, count }: BlockNumbers,
-  { losses, firstSequence, eventCount }: Parameters<typeof findNumberProblem>[2],
+  request: Parameters<typeof findNumberProblem>[2] & { lostBefore: Float64Array },
 ): string {
+  const { losses, firstSequence, eventCount, lostBefore } = request;
   let before = -1;
-  let loss = 0;
-  let lost = 0;
+  // Not from the first loss on: each of many blocks may lie behind many of them.
+  let loss = lossesBefore(losses, firstSequence + view.getUint32(offsets, true));
+  let lost = lostBefore[loss] as number;
   for (let row = 0; row < count; row++) {
     const offset = view.getUint32(offsets + row * 4, true);
     if (offset <= before) return descending(before, offset);
@@ -72,6 +77,26 @@ function markBetweenLosses(
     before = offset;
   }
   return '';
+}
+
+/** How many numbers the losses before each one cover. */
+function sumsOf(losses: readonly Loss[]): Float64Array {
+  const sums = new Float64Array(losses.length + 1);
+  for (const [at, { count }] of losses.entries()) sums[at + 1] = (sums[at] as number) + count;
+  return sums;
+}
+
+/** How many losses end before a number. */
+function lossesBefore(losses: readonly Loss[], sequence: number): number {
+  let from = 0;
+  let to = losses.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const { firstSequence, count } = losses[middle] as Loss;
+    if (firstSequence + count <= sequence) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 function descending(before: number, offset: number): string {

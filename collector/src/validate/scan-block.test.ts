@@ -263,3 +263,32 @@ test('names are counted before they are kept, and rejected events before there a
   assert.match(result.kind === 'invalid' ? result.problem : '', /more than 10000 events .* break a limit/);
   assert.ok(process.memoryUsage().heapUsed - before < 8e6);
 });
+
+test('many blocks behind many losses are looked through once', () => {
+  const losses = Array.from({ length: 10_000 }, (_, index) => ({
+    first_sequence: String(1 + index * 2),
+    count: '1',
+    reason: 'LOSS_REASON_CLOSED' as const,
+  }));
+  // The first events lie between the losses, the others behind them all.
+  const offsets = [...losses.keys()].map((index) => index * 2 + 1);
+  const blocks = Array.from({ length: 9_000 }, (_, index) => ({
+    name: 'n',
+    count: 1,
+    sequence_offset: [offsets.length * 2 + index],
+    time_unix_nano: ['1'],
+  }));
+  const between = {
+    name: 'n',
+    count: 10_000,
+    sequence_offset: offsets,
+    time_unix_nano: offsets.map(() => '1'),
+  };
+  const bytes = encodeRequest({ first_sequence: '1', blocks: [between, ...blocks], losses });
+  const before = process.cpuUsage();
+  const result = scanRequest(bytes, messageLimits);
+  const { user } = process.cpuUsage(before);
+  assert.ok(result.kind === 'scanned', JSON.stringify(result));
+  assert.equal(result.lastSequence, 29_000);
+  assert.ok(user < 150_000, `${user / 1000} ms`);
+});
