@@ -61,7 +61,13 @@ test('an unknown variable is named with the nearest known one', () => {
 });
 
 test("the variables of the SDKs are not the collector's", () => {
-  assert.deepEqual(environmentLayer({ SLUICE_ENDPOINT: 'x', SLUICE_PROJECT: 'p', SLUICE_RUN: 'r' }), {});
+  const shared = {
+    SLUICE_ENDPOINT: 'x',
+    SLUICE_PROJECT: 'p',
+    SLUICE_RUN: 'r',
+    SLUICE_ENCODING: 'rows',
+  };
+  assert.deepEqual(environmentLayer(shared), {});
   assert.ok(variableNames().has('SLUICE_STORE_URL'));
   assert.ok(variableNames().has('SLUICE_DATA_DIRECTORY'));
 });

@@ -7,6 +7,7 @@
  *    ascend and that texts are whole is the door's to check (validate/scan-block.ts), once.
  * 2. Row `r` of an array is at its start + `r` × its width; texts are found by walking, see `textAt`.
  */
+import { innerLimits } from './limits.js';
 import { Cursor } from './protobuf.js';
 
 const timeBytes = 8;
@@ -18,6 +19,10 @@ export const spanIdBytes = 8;
 
 /** Of an array that the block does not have. */
 export const absent = -1;
+
+/** Memory that a block takes while it is encoded: a view, and the bounds of each of its names. */
+const viewBytes = 512;
+const nameBoundsBytes = 16;
 
 export class BlockView {
   readonly bytes: Buffer;
@@ -46,8 +51,8 @@ export class BlockView {
   readonly attributeNames: number[] = [];
   /** Whether every event has the same attributes, which are there once. */
   hasSharedAttributes = false;
-  readonly #bodies = new TextPlaces();
-  readonly #attributes = new TextPlaces();
+  readonly #bodyRows = new TextRows();
+  readonly #attributeRows = new TextRows();
 
   constructor(bytes: Buffer, view: DataView) {
     this.bytes = bytes;
@@ -91,49 +96,92 @@ export class BlockView {
   /** Where the body of a row begins with its length; of row `count`, the end. */
   bodyPosition(row: number): number {
     if (row === this.count) return this.bodyEnd;
-    return this.#bodies.find(this.bytes, this.bodyStart, row, 1, this.count);
+    return this.#bodyRows.position(this, this.bodyStart, row, 1);
   }
 
   /** Where the attributes of a row begin; of row `count`, the end. Not for shared ones. */
   attributesPosition(row: number): number {
     if (row === this.count) return this.attributesEnd;
-    return this.#attributes.find(this.bytes, this.attributesStart, row, this.attributeCount, this.count);
+    return this.#attributeRows.position(this, this.attributesStart, row, this.attributeCount);
+  }
+
+  /** Bytes that the block takes beyond its own once each event has its attributes. */
+  get expansionBytes(): number {
+    const names = (this.metricNames.length + this.attributeNames.length) / 2;
+    const shared = this.hasSharedAttributes
+      ? (this.count - 1) * (this.attributesEnd - this.attributesStart)
+      : 0;
+    return viewBytes + names * nameBoundsBytes + shared;
+  }
+
+  /** Forgets what was read, for another block of the same bytes. */
+  clear(): void {
+    this.count = 0;
+    this.nameStart = 0;
+    this.nameEnd = 0;
+    this.offsets = absent;
+    this.times = absent;
+    this.steps = absent;
+    this.severities = absent;
+    this.severityBytes = 0;
+    this.metrics = absent;
+    this.traceIds = absent;
+    this.spanIds = absent;
+    this.bodyStart = 0;
+    this.bodyEnd = 0;
+    this.attributesStart = 0;
+    this.attributesEnd = 0;
+    this.metricNames.length = 0;
+    this.attributeNames.length = 0;
+    this.hasSharedAttributes = false;
+    this.#bodyRows.clear();
+    this.#attributeRows.clear();
   }
 }
 
-/**
- * Where the texts of rows begin: walked along for rows that ascend, as they nearly always do. The first step
- * back makes a list of all, so that rows in any order cost one walk.
- */
-class TextPlaces {
+/** Finds the texts of a row. Rows that ascend cost a walk along the texts, whatever their order costs one more. */
+class TextRows {
   #row = 0;
   #at = 0;
-  #all: Uint32Array | undefined;
+  /** By row, from the first step back on. */
+  #starts: Uint32Array | undefined;
 
-  /** Plain arguments, because rows that leave one by one come here one by one. */
-  find(bytes: Buffer, start: number, row: number, texts: number, rows: number): number {
-    if (this.#all !== undefined) return this.#all[row] as number;
-    if (this.#at === 0) this.#at = start;
+  clear(): void {
+    this.#row = 0;
+    this.#at = 0;
+    this.#starts = undefined;
+  }
+
+  position({ bytes, count }: BlockView, start: number, row: number, textsInRow: number): number {
+    if (this.#starts !== undefined) return this.#starts[row] as number;
     if (row < this.#row) {
-      this.#all = new Uint32Array(rows);
-      let at = start;
-      for (let each = 0; each < rows; each++) {
-        this.#all[each] = at;
-        at = skipTexts(bytes, at, texts);
-      }
-      return this.#all[row] as number;
+      this.#starts = rowStarts(bytes, start, count, textsInRow);
+      return this.#starts[row] as number;
     }
-    this.#at = skipTexts(bytes, this.#at, (row - this.#row) * texts);
+    if (this.#at === 0) this.#at = start;
+    this.#at = skipTexts(bytes, this.#at, (row - this.#row) * textsInRow);
     this.#row = row;
     return this.#at;
   }
 }
 
+function rowStarts(bytes: Buffer, start: number, rows: number, textsInRow: number): Uint32Array {
+  const starts = new Uint32Array(rows);
+  let at = start;
+  for (let row = 0; row < rows; row++) {
+    starts[row] = at;
+    at = skipTexts(bytes, at, textsInRow);
+  }
+  return starts;
+}
+
 const cursor = new Cursor();
+
+const { namesPerBlock } = innerLimits;
 
 /** Reads the block that lies between `start` and `end`. Returns what is wrong with it, or nothing. */
 export function readBlock(block: BlockView, start: number, end: number): string {
-  const { bytes } = block;
+  const { bytes, metricNames, attributeNames } = block;
   let offsetsEnd = absent;
   let timesEnd = absent;
   let stepsEnd = absent;
@@ -186,7 +234,8 @@ export function readBlock(block: BlockView, start: number, end: number): string 
         block.bodyEnd = fieldEnd;
         break;
       case 0x42:
-        block.metricNames.push(fieldStart, fieldEnd);
+        metricNames.push(fieldStart, fieldEnd);
+        if (metricNames.length > namesPerBlock * 2) return tooManyNames;
         break;
       case 0x4a:
         if (metricsEnd !== absent) twice = 'metric';
@@ -194,7 +243,8 @@ export function readBlock(block: BlockView, start: number, end: number): string 
         metricsEnd = fieldEnd;
         break;
       case 0x52:
-        block.attributeNames.push(fieldStart, fieldEnd);
+        attributeNames.push(fieldStart, fieldEnd);
+        if (attributeNames.length > namesPerBlock * 2) return tooManyNames;
         break;
       case 0x5a:
         block.attributesStart = fieldStart;
@@ -245,6 +295,8 @@ export function readBlock(block: BlockView, start: number, end: number): string 
   }
   return '';
 }
+
+const tooManyNames = `a block has more than ${namesPerBlock} names of metrics or of attributes`;
 
 /** Behind `texts` strings that each begin with their length; beyond the buffer, if they are not all in it. */
 export function skipTexts(bytes: Buffer, position: number, texts: number): number {

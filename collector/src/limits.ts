@@ -25,6 +25,11 @@ export const messageLimits = {
   eventsPerRequest: 1_000_000,
   /** An SDK sends a block a shape; each is an object at the door. */
   blocksPerRequest: 10_000,
+  /**
+   * What the events of a request take when each has its own attributes: those that a block has once for all
+   * of its events would else make gigabytes of a message. An SDK's requests are a fraction of it.
+   */
+  expandedBytes: 48 * MiB,
   lossesPerRequest: 10_000,
   /** Events of one request that may break a limit one by one; above it the whole request is refused. */
   rejectionsPerRequest: 10_000,
@@ -166,6 +171,8 @@ export const workerLimits = {
 
 /** Bounds of the stages' inner working, which nobody has a reason to set. */
 export const innerLimits = {
+  /** Far above what an event may have; they are looked through before a limit is known to be broken. */
+  namesPerBlock: 10_000,
   receive: {
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,
@@ -197,8 +204,10 @@ export const innerLimits = {
     leastBytes: 256 * KiB,
     /** Files that are kept to be written again; each is as large as a batch. */
     keptFiles: 4,
-    /** A store that offered nothing is asked again after this long. */
+    /** A store that offered nothing, or with which handing over failed, is asked again after this long … */
     askAgainMs: 10_000,
+    /** … and twice as long after each failure in a row, up to this. */
+    mostAskAgainMs: 600_000,
   },
   commit: {
     /** Producers that need not be announced again; an announcement may be repeated. */

@@ -38,7 +38,7 @@ async function append(log: WriteAheadLog, producer: number, first: number, last:
   const head = { firstSequence: first, lastSequence: last, eventCount: last - first + 1 };
   log.append(
     { key: key(producer), encoded: encoded(producer) },
-    { ...head, receivedUnixMs: 1.7e12, lossCount: 0, ledgerRows: 0, rejections: [] },
+    { ...head, receivedUnixMs: 1.7e12, lossCount: 0, ledgerRows: 0, expansionBytes: 0, rejections: [] },
     Buffer.from(`request ${producer}:${first}-${last}.`),
   );
   assert.equal(await log.synced(), 'durable');

@@ -14,6 +14,7 @@ test('a scenario runs its short size with a new seed, which is told', () => {
     rounds: undefined,
     isFull: false,
     seed: 4711,
+    encoding: 'blocks',
     plant: undefined,
     keep: false,
   });
@@ -32,15 +33,29 @@ test('several scenarios are separated by commas, and all means all', () => {
 });
 
 test('--planted plants all bugs, or the one that --plant names', () => {
-  assert.deepEqual(parse('--planted --seed 1'), { kind: 'planted', bugs: plantedBugNames, seed: 1 });
+  assert.deepEqual(parse('--planted --seed 1'), {
+    kind: 'planted',
+    bugs: plantedBugNames,
+    seed: 1,
+    encoding: 'blocks',
+  });
   assert.deepEqual(parse('--planted --plant drop-loss'), {
     kind: 'planted',
     bugs: ['drop-loss'],
     seed: 4711,
+    encoding: 'blocks',
   });
   const run = parse('--scenario overload --plant drop-loss');
   assert.ok(run.kind === 'run');
   assert.equal(run.plant, 'drop-loss');
+});
+
+test('--encoding says how the SDK sends, also with planted bugs', () => {
+  const run = parse('--scenario clock --encoding rows');
+  assert.equal(run.kind === 'run' && run.encoding, 'rows');
+  const planted = parse('--planted --encoding rows');
+  assert.equal(planted.kind === 'planted' && planted.encoding, 'rows');
+  assert.throws(() => parse('--scenario clock --encoding json'), /--encoding is json; .* blocks, rows/);
 });
 
 test('nothing, or --help, shows the help; --list the scenarios', () => {

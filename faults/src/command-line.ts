@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { isPlantedBug, type PlantedBugName, plantedBugNames } from './planted.js';
 import { isScenarioName, type ScenarioName, scenarioNames } from './registry.js';
+import { type Encoding, encodings } from './scenario.js';
 
 export interface RunCommand {
   readonly kind: 'run';
@@ -11,6 +12,7 @@ export interface RunCommand {
   readonly rounds: number | undefined;
   readonly isFull: boolean;
   readonly seed: number;
+  readonly encoding: Encoding;
   readonly plant: PlantedBugName | undefined;
   readonly keep: boolean;
 }
@@ -19,6 +21,7 @@ export interface PlantedCommand {
   readonly kind: 'planted';
   readonly bugs: readonly PlantedBugName[];
   readonly seed: number;
+  readonly encoding: Encoding;
 }
 
 export type Command = RunCommand | PlantedCommand | { readonly kind: 'help' } | { readonly kind: 'list' };
@@ -33,6 +36,7 @@ Options:
   --rounds N        how often to break it (default: the scenario's short size)
   --full            the sizes of docs/RELIABILITY.md; some scenarios take minutes
   --seed S          the faults' moments and places follow from it (default: a new one, shown at the end)
+  --encoding E      how the SDK sends: blocks (the default) or rows; scenarios without the SDK mix both
   --planted         plant each bug in turn and see that a scenario catches it
   --plant BUG       with --scenario: run it with that bug; with --planted: that bug alone
   --keep            leave the run's folder for a look at what is in it
@@ -60,6 +64,7 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
       rounds: { type: 'string' },
       full: { type: 'boolean' },
       seed: { type: 'string' },
+      encoding: { type: 'string', default: 'blocks' },
       planted: { type: 'boolean' },
       plant: { type: 'string' },
       keep: { type: 'boolean' },
@@ -69,10 +74,11 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
   });
   if (values.list === true) return { kind: 'list' };
   const seed = values.seed === undefined ? newSeed() : whole('seed', values.seed);
+  const encoding = encodingOf(values.encoding);
   const plant = values.plant === undefined ? undefined : bug(values.plant);
   if (values.planted === true) {
     if (values.scenario !== undefined) throw new Error('--planted chooses the scenarios itself');
-    return { kind: 'planted', bugs: plant === undefined ? plantedBugNames : [plant], seed };
+    return { kind: 'planted', bugs: plant === undefined ? plantedBugNames : [plant], seed, encoding };
   }
   if (values.help === true) return { kind: 'help' };
   if (values.scenario === undefined) {
@@ -87,6 +93,7 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
     rounds: values.rounds === undefined ? undefined : whole('rounds', values.rounds),
     isFull: values.full === true,
     seed,
+    encoding,
     plant,
     keep: values.keep === true,
   };
@@ -97,6 +104,12 @@ function whole(name: keyof typeof wholes, text: string): number {
   const { min, max } = wholes[name];
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw new Error(`--${name} is ${text}; it must be a whole number from ${min} to ${max}`);
+}
+
+function encodingOf(name: string): Encoding {
+  const encoding = encodings.find((one) => one === name);
+  if (encoding !== undefined) return encoding;
+  throw new Error(`--encoding is ${name}; it must be one of: ${encodings.join(', ')}`);
 }
 
 function scenario(name: string): ScenarioName {

@@ -19,7 +19,7 @@ function showProgress(name: string): (done: number, rounds: number, unit: string
 
 function again(result: RunResult, plant: string | undefined): string {
   const planted = plant === undefined ? '' : ` --plant ${plant}`;
-  return `npm run faults -- --scenario ${result.scenario} --rounds ${result.rounds} --seed ${result.seed}${planted}`;
+  return `npm run faults -- --scenario ${result.scenario} --rounds ${result.rounds} --seed ${result.seed} --encoding ${result.encoding}${planted}`;
 }
 
 function report(result: RunResult, plant: string | undefined): boolean {
@@ -27,7 +27,7 @@ function report(result: RunResult, plant: string | undefined): boolean {
   const { scenario, acknowledged, stored, lost, duplicated, altered, violations } = result;
   console.error(
     `${held ? 'ok  ' : 'FAIL'} ${scenario.padEnd(16)} ${String(acknowledged).padStart(11)} acknowledged ${String(stored).padStart(11)} stored  ` +
-      `lost ${lost}  duplicated ${duplicated}  altered ${altered}  ${result.seconds} s`,
+      `lost ${lost}  duplicated ${duplicated}  altered ${altered}  ${result.encoding}  ${result.seconds} s`,
   );
   for (const violation of violations.slice(0, 20)) console.error(`     ${violation}`);
   if (violations.length > 20) console.error(`     and ${violations.length - 20} more`);
@@ -43,6 +43,7 @@ async function run(command: RunCommand): Promise<number> {
       scenario,
       rounds: command.rounds ?? (command.isFull ? 'full' : 'short'),
       seed: command.seed,
+      encoding: command.encoding,
       plant: command.plant,
       keep: command.keep,
       onProgress: showProgress(scenario),
@@ -59,6 +60,7 @@ async function run(command: RunCommand): Promise<number> {
         scenario: command.isAll ? 'all' : command.scenarios.join(','),
         rounds: sum('rounds'),
         seed: command.seed,
+        encoding: command.encoding,
         acknowledged: sum('acknowledged'),
         stored: sum('stored'),
         lost: sum('lost'),
@@ -71,7 +73,7 @@ async function run(command: RunCommand): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
-async function runPlanted({ bugs, seed }: PlantedCommand): Promise<number> {
+async function runPlanted({ bugs, seed, encoding }: PlantedCommand): Promise<number> {
   const missed: string[] = [];
   const caught: Record<string, string> = {};
   for (const bug of bugs) {
@@ -82,6 +84,7 @@ async function runPlanted({ bugs, seed }: PlantedCommand): Promise<number> {
         scenario,
         rounds,
         seed,
+        encoding,
         plant: bug,
         onProgress: showProgress(scenario),
       });
@@ -99,7 +102,7 @@ async function runPlanted({ bugs, seed }: PlantedCommand): Promise<number> {
       `${how === undefined ? 'MISSED' : 'caught'} ${bug.padEnd(26)} by ${scenario.padEnd(16)} ${how ?? ''}`,
     );
   }
-  console.log(JSON.stringify({ planted: bugs.length, caught, missed, seed }));
+  console.log(JSON.stringify({ planted: bugs.length, caught, missed, seed, encoding }));
   return missed.length === 0 ? 0 : 1;
 }
 

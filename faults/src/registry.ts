@@ -11,6 +11,7 @@ export const scenarioNames = [
   'kill-store',
   'kill-sdk',
   'kill-all',
+  'kill-handed',
   'kill-points',
   'store-ambiguous',
   'dedup-window',

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import type { PlantedBug } from '@sluice/collector/fault-points.js';
 import { Random } from './random.js';
 import { loadScenario, type ScenarioName } from './registry.js';
-import type { Outcome } from './scenario.js';
+import type { Encoding, Outcome } from './scenario.js';
 
 export interface RunOptions {
   readonly scenario: ScenarioName;
   /** A number, or the scenario's own `short` or `full` size. */
   readonly rounds: number | 'short' | 'full';
   readonly seed: number;
+  readonly encoding: Encoding;
   readonly plant?: PlantedBug | undefined;
   readonly keep?: boolean;
   readonly onProgress?: (done: number, rounds: number, unit: string, text: string) => void;
@@ -21,6 +22,7 @@ export interface RunResult extends Outcome {
   readonly scenario: ScenarioName;
   readonly rounds: number;
   readonly seed: number;
+  readonly encoding: Encoding;
   readonly seconds: number;
 }
 
@@ -32,7 +34,7 @@ export async function endAll(): Promise<void> {
 }
 
 export async function runScenario(options: RunOptions): Promise<RunResult> {
-  const { seed, plant } = options;
+  const { seed, plant, encoding } = options;
   const scenario = await loadScenario(options.scenario);
   const rounds = typeof options.rounds === 'number' ? options.rounds : scenario.rounds[options.rounds];
   const folder = await mkdtemp(join(tmpdir(), `sluice-faults-${scenario.name}-`));
@@ -58,11 +60,12 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
       random: new Random(seed),
       folder,
       plant,
+      encoding,
       progress: (done, text = '') => options.onProgress?.(done, rounds, scenario.unit, text),
       onEnd: (undo) => undos.push(undo),
     });
     const seconds = Math.round((performance.now() - startMs) / 100) / 10;
-    return { scenario: options.scenario, rounds, seed, ...outcome, seconds };
+    return { scenario: options.scenario, rounds, seed, encoding, ...outcome, seconds };
   } finally {
     await end();
   }

@@ -2,6 +2,10 @@
 import type { PlantedBug } from '@sluice/collector/fault-points.js';
 import type { Random } from './random.js';
 
+/** How producers send their events. */
+export const encodings = ['blocks', 'rows'] as const;
+export type Encoding = (typeof encodings)[number];
+
 export interface ScenarioContext {
   readonly rounds: number;
   readonly seed: number;
@@ -11,6 +15,8 @@ export interface ScenarioContext {
   readonly folder: string;
   /** The bug that every collector of this run is given, to see whether the scenario notices. */
   readonly plant: PlantedBug | undefined;
+  /** How the loggers of the real SDK send; what is sent by hand, or in memory, mixes both at random. */
+  readonly encoding: Encoding;
   /** One line of progress, for people; `done` rounds of `rounds`. */
   progress(done: number, text?: string): void;
   /** Adds something to undo when the run ends, however it ends; the last added is undone first. */

@@ -30,15 +30,26 @@ const headBytes = 256 * 1024;
 /** An INSERT whose data lies in a file already; the statement is in the URL, and the body is empty. */
 export async function receiveHanded(
   request: StatementRequest,
-  handedBody: string,
-  handed: HandedBodies,
+  body: AsyncIterable<Buffer>,
+  handed: { name: string; bodies: HandedBodies },
 ): Promise<ReceivedStatement> {
   const text = Buffer.from(`${request.query}\n`);
   const statement = classify(text.toString('latin1'));
   if (statement.kind !== 'insert') {
     throw exception('BAD_ARGUMENTS', 'only an INSERT with a FORMAT can have its data handed over');
   }
-  return { statement, text, data: await handed.find(handedBody) };
+  let bytes = text.toString('latin1', statement.dataStart).trim().length;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > 0) break;
+  }
+  if (bytes > 0) {
+    throw exception(
+      'BAD_ARGUMENTS',
+      'an INSERT has data of its own, and names a handed body: which of them is meant cannot be told',
+    );
+  }
+  return { statement, text, data: await handed.bodies.find(handed.name) };
 }
 
 export async function receive(

@@ -8,6 +8,7 @@
  * 3. The file is the client's: it is not changed or removed here, but for one that is long forgotten.
  */
 import { randomUUID } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exception } from './exceptions.js';
@@ -28,6 +29,11 @@ export interface BodyFile {
   readonly path: string;
   /** Once the INSERT has ended. */
   remove(): Promise<void>;
+}
+
+function problemOf(found: Stats | undefined): string {
+  if (found === undefined) return 'is not there';
+  return found.isFile() ? `has ${found.size} bytes` : 'is no file';
 }
 
 export class HandedBodies {
@@ -69,10 +75,10 @@ export class HandedBodies {
     }
     const path = join(this.#directory, `${id}${ending}`);
     const found = await stat(path).catch(() => undefined);
-    if (found?.size !== Number(size)) {
+    if (found?.isFile() !== true || found.size !== Number(size)) {
       throw exception(
         'FILE_DOESNT_EXIST',
-        `The handed body ${id} of ${size} bytes ${found === undefined ? 'is not there' : `has ${found.size} bytes`}; send the data with the request`,
+        `The handed body ${id} of ${size} bytes ${problemOf(found)}; send the data with the request`,
       );
     }
     return { path, remove: async () => {} };

@@ -83,7 +83,7 @@ export async function handle(
     const received =
       request.handedBody === undefined
         ? await receive(request, body, { spool: parts.spool, queryBytes: parts.limits.queryBytes })
-        : await receiveHanded(request, request.handedBody, parts.handed);
+        : await receiveHanded(request, body, { name: request.handedBody, bodies: parts.handed });
     try {
       await execute(parts, { request, received, response, identity });
     } finally {

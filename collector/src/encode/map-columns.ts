@@ -81,8 +81,9 @@ class MapKeys {
       id = indexes.indexes[guess] as number;
     } else {
       id = this.dictionary.idOf(this.#buffer, start, end);
-      while (id >= this.#seenInRow.length) this.#growSeen();
     }
+    // Rows of blocks do not look here, so a guess may name a key that was not yet seen here.
+    while (id >= this.#seenInRow.length) this.#growSeen();
     if (this.#seenInRow[id] === this.#row) return this.#seenAt[id] as number;
     const entry = indexes.length;
     if (entry === indexes.indexes.length) indexes.reserve(1);

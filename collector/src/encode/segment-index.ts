@@ -50,6 +50,8 @@ export class SegmentIndex {
   readonly #names = new Dictionary();
   readonly #cursor = new Cursor();
   #groupOf = new Uint32Array(0);
+  /** Entries by group. */
+  #grouped = new Uint32Array(0);
   /** When a row event happened, or the request of rows of a block was received: as a key (row-order.ts), and
    *  its halves. */
   #times = new Float64Array(0);
@@ -60,6 +62,8 @@ export class SegmentIndex {
   #receivedHigh = 0;
   #segment: SegmentContents | undefined;
   #view: DataView | undefined;
+  /** A view of this segment to read the next block into. */
+  #spare: BlockView | undefined;
 
   /** @param expectedEvents room to begin with; it costs memory only as far as segments fill it */
   constructor(expectedEvents = 0) {
@@ -124,6 +128,7 @@ export class SegmentIndex {
     this.#names.clear();
     this.#groups = [];
     this.views.length = 0;
+    this.#spare = undefined;
   }
 
   #growTo(entries: number): void {
@@ -149,6 +154,7 @@ export class SegmentIndex {
     const losses =
       request.lossCount > 0 ? readLosses(bytes.subarray(request.start, request.end), messageLimits) : [];
     const { rejections } = request;
+    let rejected: ReadonlySet<number> | undefined;
     const receivedNano = BigInt(request.receivedUnixMs) * 1_000_000n;
     this.#receivedLow = Number(receivedNano & 0xffffffffn);
     this.#receivedHigh = Number(receivedNano >> 32n);
@@ -162,6 +168,8 @@ export class SegmentIndex {
       const tag = cursor.tag();
       if (tag === 0x22) {
         cursor.bytes();
+        // Once a request: it may have as many blocks as rejected events.
+        rejected ??= rejectedOf(request);
         taken += this.#addBlock(request, {
           start: cursor.fieldStart,
           end: cursor.fieldEnd,
@@ -170,6 +178,7 @@ export class SegmentIndex {
           from: from - taken,
           to: to - taken,
           isByRow,
+          rejected,
         });
         if (taken >= to) break;
         continue;
@@ -241,16 +250,19 @@ export class SegmentIndex {
       from: number;
       to: number;
       isByRow: boolean;
+      rejected: ReadonlySet<number> | undefined;
     },
   ): number {
     const { bytes } = this.#segment as SegmentContents;
-    const block = new BlockView(bytes, this.#view as DataView);
+    const block = this.#spare ?? new BlockView(bytes, this.#view as DataView);
+    this.#spare = undefined;
     const problem = readBlock(block, place.start, place.end);
     // The door let it in, and the log's checksum says that these are the same bytes.
     if (problem !== '') throw new Error(`a block in the log cannot be read: ${problem}`);
     const view = this.views.push(block) - 1;
+    const entries = this.entries;
     this.#findName(bytes, block.nameStart, block.nameEnd);
-    const rejected = rejectedOf(request);
+    const { rejected } = place;
     const isWhole = rejected === undefined && place.from <= 0 && place.to >= block.count;
     const add = (from: number, to: number): void => {
       const sequence = request.firstSequence + block.offsetAt(from);
@@ -279,6 +291,12 @@ export class SegmentIndex {
       last = row + 1;
     }
     if (isOpen) add(first, last);
+    if (this.entries === entries) {
+      // Nothing of it leaves: its names, which may be many, are not kept.
+      this.views.pop();
+      block.clear();
+      this.#spare = block;
+    }
     return taken;
   }
 
@@ -345,32 +363,43 @@ export class SegmentIndex {
       offset += group.count;
     }
     const fill = this.#groups.map((group) => group.offset);
-    this.leaving = this.entries;
-    if (this.order.length < this.leaving) this.order = new Uint32Array(this.starts.length);
-    for (let entry = 0; entry < this.leaving; entry++) {
+    const grouped = this.#grouped.length < this.entries ? new Uint32Array(this.starts.length) : this.#grouped;
+    this.#grouped = grouped;
+    for (let entry = 0; entry < this.entries; entry++) {
       const group = this.#groupOf[entry] as number;
-      this.order[fill[group] as number] = entry;
+      grouped[fill[group] as number] = entry;
       (fill as number[])[group] = (fill[group] as number) + 1;
     }
     // Groups with the same key, such as two attempts of one rank, are one range of the key.
     let first = 0;
-    let shift = 0;
     while (first < sorted.length) {
       let next = first + 1;
       while (next < sorted.length && compare(sorted[first] as Group, sorted[next] as Group) === 0) next++;
-      const from = shift + (sorted[first] as Group).offset;
       const last = sorted[next - 1] as Group;
-      const to = shift + last.offset + last.count;
-      if (!this.#isInOrder(from, to)) shift += this.#orderByTime(from, to);
+      const range = grouped.subarray((sorted[first] as Group).offset, last.offset + last.count);
+      if (this.#isInOrder(range)) this.#leave(range);
+      else this.#leaveByTime(range);
       first = next;
     }
   }
 
+  #leave(entries: Uint32Array): void {
+    this.#reserveOrder(entries.length);
+    this.order.set(entries, this.leaving);
+    this.leaving += entries.length;
+  }
+
+  #reserveOrder(more: number): void {
+    const needed = this.leaving + more;
+    if (needed <= this.order.length) return;
+    const size = Math.max(needed, this.order.length * 2, this.starts.length);
+    this.order = grown(this.order.subarray(0, this.leaving), new Uint32Array(size));
+  }
+
   /** Whether the entries of a range of the key leave in order of time as they are. */
-  #isInOrder(from: number, to: number): boolean {
+  #isInOrder(entries: Uint32Array): boolean {
     let before = Number.NEGATIVE_INFINITY;
-    for (let place = from; place < to; place++) {
-      const entry = this.order[place] as number;
+    for (const entry of entries) {
       const block = this.blocks[entry] as number;
       if (block === rowEvent) {
         const time = this.#times[entry] as number;
@@ -387,29 +416,19 @@ export class SegmentIndex {
     return true;
   }
 
-  /** Sorts the rows of a range by time; returns how many entries more it has then. */
-  #orderByTime(from: number, to: number): number {
-    const sources = this.order.slice(from, to);
-    const runs = orderRows(sources, {
+  /** The rows of a range leave by time; a block of which only some leave at a time gets entries for them. */
+  #leaveByTime(entries: Uint32Array): void {
+    const runs = orderRows(entries, {
       views: this.views,
       blocks: this.blocks,
       starts: this.starts,
       ends: this.ends,
       times: this.#times,
     });
-    const more = runs.length - (to - from);
-    if (more > 0) {
-      const order = grown(this.order.subarray(0, this.leaving), new Uint32Array(this.leaving + more));
-      order.copyWithin(to + more, to, this.leaving);
-      this.order = order;
-    } else {
-      this.order.copyWithin(to + more, to, this.leaving);
-    }
-    this.leaving += more;
+    this.#reserveOrder(runs.length);
     for (let run = 0; run < runs.length; run++) {
-      this.order[from + run] = this.#leaveAs(runs.entries[run] as number, runs, run);
+      this.order[this.leaving++] = this.#leaveAs(runs.entries[run] as number, runs, run);
     }
-    return more;
   }
 
   /** The entry itself if it leaves whole, or a new one for some of its rows. */

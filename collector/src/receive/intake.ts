@@ -128,6 +128,7 @@ export class CallIntake {
         eventCount: scan.eventCount,
         lossCount: scan.lossCount,
         ledgerRows: scan.losses.length + scan.rejections.length,
+        expansionBytes: scan.expansionBytes,
         rejections: scan.rejections,
       },
       message,

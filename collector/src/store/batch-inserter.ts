@@ -6,10 +6,12 @@
  * 2. After every failure, and for a batch of an earlier process, the table is asked for the batch id
  *    before anything is sent again: the block may be in it whatever the error, as when a view behind it
  *    throws.
+ *    A success that wrote no row, as when a body was dropped on its way, is such a failure.
  * 3. An INSERT is one block in one partition, so the batch is there whole or not at all.
  * 4. Trying ends only with 'stored', 'refused' for good, or 'stopped' when the process stops. A refusal
  *    counts when it came twice in a row and the block is not in the table: a body that was cut on its
- *    way is refused like a wrong one. Within a block whose refusal is believed, once is enough if a cut
+ *    way is refused like a wrong one. Only the first try may hand its data over as a file (handover.ts): a
+ *    later one sends it, so no fault of that way can last, and a refusal is heard on both. Within a block whose refusal is believed, once is enough if a cut
  *    body cannot have caused it.
  */
 import { randomUUID } from 'node:crypto';
@@ -97,8 +99,8 @@ export class BatchInserter {
       }
       if (!doubt) {
         if (refusal !== undefined && refusals >= refusalsToBelieve) return refusal;
-        const answer = await this.#send(batch);
-        if (answer.kind === 'ok') {
+        const answer = await this.#send(batch, tries > 1);
+        if (answer.kind === 'ok' && !(asks && answer.writtenRows === 0 && batch.rows > 0)) {
           if (tries > 1) {
             this.#log.info(
               { batch: batch.batchId, table: batch.table, tries },
@@ -125,12 +127,7 @@ export class BatchInserter {
   }
 
   /** The first failure and every tenth after it: an outage of hours must not fill the disk with logs. */
-  #report(
-    batch: Batch,
-    answer: Exclude<StoreAnswer, { kind: 'ok' }>,
-    tries: number,
-    retryInMs: number,
-  ): void {
+  #report(batch: Batch, answer: StoreAnswer, tries: number, retryInMs: number): void {
     if (tries !== 1 && tries % 10 !== 0) return;
     const { batchId, table, rows } = batch;
     this.#log.warn(
@@ -171,7 +168,7 @@ export class BatchInserter {
     }
   }
 
-  async #send(batch: Batch): Promise<StoreAnswer> {
+  async #send(batch: Batch, isSent: boolean): Promise<StoreAnswer> {
     reach('insert.before');
     const answer = await this.#clickhouse.send({
       query: `INSERT INTO ${batch.table} (${batch.columns.join(', ')}) FORMAT ${batch.format}`,
@@ -180,6 +177,7 @@ export class BatchInserter {
         insert_deduplication_token: isPlanted('fresh-token') ? randomUUID() : batch.token,
       },
       body: batch.body,
+      isSent,
       timeoutMs: this.#limits.insertTimeoutMs,
     });
     reach('insert.after');
@@ -216,7 +214,8 @@ function readRows<Row>(text: string): Row[] | undefined {
   }
 }
 
-function problemOf(answer: Exclude<StoreAnswer, { kind: 'ok' }>): string {
+function problemOf(answer: StoreAnswer): string {
+  if (answer.kind === 'ok') return 'the store says that it wrote no row';
   return answer.kind === 'unknown' ? answer.problem : answer.message.slice(0, 300);
 }
 

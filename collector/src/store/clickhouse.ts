@@ -6,6 +6,7 @@ import { Pool } from 'undici';
 import { isPlanted } from '../fault-points.js';
 import type { StoreLimits } from '../limits.js';
 import { type HandedBody, Handover, isLoopback, type Offer } from './handover.js';
+import { isRefusedForGood } from './refusals.js';
 
 export interface StoreAddress {
   /** Such as http://127.0.0.1:8123. User and password may stand in it. */
@@ -14,7 +15,12 @@ export interface StoreAddress {
 }
 
 export type StoreAnswer =
-  | { readonly kind: 'ok'; readonly text: string }
+  | {
+      readonly kind: 'ok';
+      readonly text: string;
+      /** What ClickHouse says of it in X-ClickHouse-Summary; undefined if it says nothing. */
+      readonly writtenRows: number | undefined;
+    }
   /** ClickHouse answered with an exception. */
   | {
       readonly kind: 'exception';
@@ -31,6 +37,8 @@ export interface StoreRequest {
   readonly parameters?: Readonly<Record<string, string>>;
   /** The data of an INSERT. */
   readonly body?: readonly Buffer[];
+  /** The body goes with the request itself, and not as a file. */
+  readonly isSent?: boolean;
   readonly timeoutMs: number;
 }
 
@@ -65,21 +73,28 @@ export class ClickHouse {
   async send(request: StoreRequest): Promise<StoreAnswer> {
     const { body } = request;
     const handover = this.#handover;
-    if (body === undefined || handover === undefined) return this.#send(request);
+    if (body === undefined || handover === undefined || request.isSent === true) return this.#send(request);
     const bytes = body.reduce((sum, chunk) => sum + chunk.length, 0);
     const handed = await handover.take(body, bytes);
     if (handed === undefined) return this.#send(request);
     const answer = await this.#send(request, handed);
-    if (answer.kind === 'unknown') {
-      handover.lost(handed);
-      return answer;
-    }
     if (answer.kind === 'exception' && handoverRefusals.has(answer.code)) {
       // Nothing was inserted: the store has no such file, or is no embedded store any more.
       handover.lost(handed);
       return this.#send(request);
     }
-    handover.done(handed);
+    if (answer.kind === 'ok' && !((answer.writtenRows ?? 0) > 0)) {
+      // Somebody on the way may have dropped the parameter: an INSERT without a body inserts nothing, and
+      // ClickHouse calls that a success.
+      handover.lost(handed);
+      return {
+        kind: 'unknown',
+        problem: `a handed INSERT of ${bytes} bytes was answered with 200 and ${answer.writtenRows ?? 'no number of'} rows; does something between drop parameters of the URL?`,
+      };
+    }
+    const wasRead = answer.kind === 'ok' || (answer.kind === 'exception' && isRefusedForGood(answer.code));
+    if (wasRead) handover.done(handed);
+    else handover.lost(handed);
     return answer;
   }
 
@@ -167,7 +182,13 @@ function readAnswer(
       problem: `HTTP 200 without a header of ClickHouse's; is another server behind this URL? It says: ${text.trim().slice(0, 300)}`,
     };
   }
-  return { kind: 'ok', text };
+  return { kind: 'ok', text, writtenRows: writtenRowsOf(headers['x-clickhouse-summary']) };
+}
+
+function writtenRowsOf(summary: string | string[] | undefined): number | undefined {
+  if (typeof summary !== 'string') return undefined;
+  const rows = /"written_rows":\s*"?(\d+)/.exec(summary)?.[1];
+  return rows === undefined ? undefined : Number(rows);
 }
 
 function describe(error: unknown): string {

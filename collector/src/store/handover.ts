@@ -5,15 +5,18 @@
  * Invariants:
  * 1. A file is written again only after the statement that read it has been answered. After an answer that
  *    did not come, it is removed: a statement that still runs keeps what it has opened.
- * 2. What cannot be handed over is sent with the request; nothing depends on the folder.
+ * 2. What cannot be handed over is sent with the request; nothing depends on the folder, and nothing that goes
+ *    wrong with it is thrown.
  * 3. Only a store on this machine is believed: a folder's name from elsewhere would have us write anywhere.
+ * 4. After a failure all is sent for a while; failures in a row make the while longer, so that a way on which
+ *    handing over never works (a proxy that drops the parameter) costs next to nothing.
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, rmSync, writevSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { innerLimits } from '../limits.js';
 
-const { leastBytes, keptFiles, askAgainMs } = innerLimits.handover;
+const { leastBytes, keptFiles, askAgainMs, mostAskAgainMs } = innerLimits.handover;
 
 /** What the store says of its folder, or that there is none. */
 export type Offer = { readonly directory: string; readonly proofFile: string; readonly proof: string };
@@ -33,7 +36,9 @@ export class Handover {
   readonly #ask: () => Promise<Offer | undefined>;
   readonly #monotonic: () => number;
   #directory: string | undefined;
-  #askedMs = Number.NEGATIVE_INFINITY;
+  /** Before this nobody asks. */
+  #askAtMs = Number.NEGATIVE_INFINITY;
+  #pauseMs: number = askAgainMs;
   readonly #free: HandedFile[] = [];
 
   /** @param ask asks the store for its offer; rejects if there is no answer */
@@ -53,27 +58,29 @@ export class Handover {
     } catch {
       // A full disk, a store that was started anew elsewhere: the request carries the data, and fails with a
       // reason of its own if there is one.
-      this.forget();
+      this.#failed();
       return undefined;
     }
   }
 
-  /** The statement has been answered: nobody reads the file any more. */
+  /** The statement has ended, and had read the file: nobody reads it any more. */
   done(body: HandedBody): void {
     const handed = body as HandedFile;
-    if (
-      this.#directory !== undefined &&
-      handed.path.startsWith(this.#directory) &&
-      this.#free.length < keptFiles
-    )
-      this.#free.push(handed);
+    this.#pauseMs = askAgainMs;
+    if (dirname(handed.path) === this.#directory && this.#free.length < keptFiles) this.#free.push(handed);
     else discard(handed);
   }
 
-  /** There was no answer, or the store does not have the file: it is given up, and the folder is asked for anew. */
+  /** There was no answer, or one that is no success: the file is given up, and all is sent for a while. */
   lost(body: HandedBody): void {
     discard(body as HandedFile);
+    this.#failed();
+  }
+
+  #failed(): void {
     this.forget();
+    this.#askAtMs = this.#monotonic() + this.#pauseMs;
+    this.#pauseMs = Math.min(this.#pauseMs * 2, mostAskAgainMs);
   }
 
   forget(): void {
@@ -88,13 +95,11 @@ export class Handover {
   async #find(): Promise<string | undefined> {
     if (this.#directory !== undefined) return this.#directory;
     const nowMs = this.#monotonic();
-    if (nowMs - this.#askedMs < askAgainMs) return undefined;
-    this.#askedMs = nowMs;
+    if (nowMs < this.#askAtMs) return undefined;
+    this.#askAtMs = nowMs + askAgainMs;
     try {
       const offer = await this.#ask();
-      if (offer === undefined) return undefined;
-      if (readFileSync(join(offer.directory, offer.proofFile), 'utf8') !== offer.proof) return undefined;
-      this.#directory = offer.directory;
+      if (offer !== undefined && isProven(offer)) this.#directory = offer.directory;
     } catch {
       // No store, or a folder of another machine or user: all is sent.
     }
@@ -123,6 +128,12 @@ export class Handover {
   }
 }
 
+/** The proof is a file of the folder itself: not one that lies anywhere and whose content is known. */
+function isProven({ directory, proofFile, proof }: Offer): boolean {
+  if (!isAbsolute(directory) || basename(proofFile) !== proofFile || proof === '') return false;
+  return readFileSync(join(directory, proofFile), 'utf8') === proof;
+}
+
 /** IOV_MAX of Linux and macOS. */
 const mostChunks = 1024;
 
@@ -133,8 +144,16 @@ function create(directory: string): { id: string; path: string; file: number } {
 }
 
 function discard({ path, file }: HandedFile): void {
-  closeSync(file);
-  rmSync(path, { force: true });
+  try {
+    closeSync(file);
+  } catch {
+    // Data that cannot be written back: nobody needs it any more.
+  }
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The folder is not what it was; what may be left there the store removes.
+  }
 }
 
 /** Whether a URL names this machine, as far as its text tells. */

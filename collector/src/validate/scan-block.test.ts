@@ -219,3 +219,76 @@ test('no prefix and no changed byte of a request of blocks is more than refused'
     }
   }
 });
+
+test('attributes that are there once for many events cannot make gigabytes of a message', () => {
+  const rows = Array.from({ length: 100_000 }, (_, index) => index);
+  const shared = (bytes: number): Block => ({
+    name: 'n',
+    count: rows.length,
+    sequence_offset: rows,
+    time_unix_nano: rows.map(() => '1'),
+    attribute_name: ['config'],
+    attribute: text('x'.repeat(bytes)),
+  });
+  const startMs = performance.now();
+  const result = scan([shared(20_000)]);
+  assert.match(result.kind === 'invalid' ? result.problem : '', /take 2\d{9} bytes.* at most 50331648/);
+  assert.ok(performance.now() - startMs < 5000);
+  const honest = scan([shared(100)]);
+  assert.ok(honest.kind === 'scanned', JSON.stringify(honest));
+  assert.ok(honest.expansionBytes > 99_999 * 101, `${honest.expansionBytes}`);
+});
+
+test('names are counted before they are kept, and rejected events before there are too many', () => {
+  const names = Buffer.concat(Array.from({ length: 10_001 }, () => Buffer.from([0x42, 0])));
+  const many = scanRequest(
+    Buffer.concat([Buffer.from([0x10, 1, 0x22, 0xa2, 0x9c, 0x01]), names]),
+    messageLimits,
+  );
+  assert.match(many.kind === 'invalid' ? many.problem : '', /more than 10000 names/);
+  const rows = Array.from({ length: 500_000 }, (_, index) => index);
+  const bytes = encodeRequest({
+    first_sequence: '1',
+    blocks: [
+      {
+        name: 'x'.repeat(300),
+        count: rows.length,
+        sequence_offset: rows,
+        time_unix_nano: rows.map(() => '1'),
+      },
+    ],
+  });
+  const before = process.memoryUsage().heapUsed;
+  const result = scanRequest(bytes, messageLimits);
+  assert.match(result.kind === 'invalid' ? result.problem : '', /more than 10000 events .* break a limit/);
+  assert.ok(process.memoryUsage().heapUsed - before < 8e6);
+});
+
+test('many blocks behind many losses are looked through once', () => {
+  const losses = Array.from({ length: 10_000 }, (_, index) => ({
+    first_sequence: String(1 + index * 2),
+    count: '1',
+    reason: 'LOSS_REASON_CLOSED' as const,
+  }));
+  // The first events lie between the losses, the others behind them all.
+  const offsets = [...losses.keys()].map((index) => index * 2 + 1);
+  const blocks = Array.from({ length: 9_000 }, (_, index) => ({
+    name: 'n',
+    count: 1,
+    sequence_offset: [offsets.length * 2 + index],
+    time_unix_nano: ['1'],
+  }));
+  const between = {
+    name: 'n',
+    count: 10_000,
+    sequence_offset: offsets,
+    time_unix_nano: offsets.map(() => '1'),
+  };
+  const bytes = encodeRequest({ first_sequence: '1', blocks: [between, ...blocks], losses });
+  const before = process.cpuUsage();
+  const result = scanRequest(bytes, messageLimits);
+  const { user } = process.cpuUsage(before);
+  assert.ok(result.kind === 'scanned', JSON.stringify(result));
+  assert.equal(result.lastSequence, 29_000);
+  assert.ok(user < 150_000, `${user / 1000} ms`);
+});

@@ -14,7 +14,8 @@ import { reason } from './scan-event.js';
 
 /** An event of a block that breaks a limit. */
 export interface RejectedRow {
-  readonly row: number;
+  /** Its sequence_offset. */
+  readonly offset: number;
   readonly reason: number;
   readonly detail: string;
 }
@@ -22,7 +23,10 @@ export interface RejectedRow {
 /** Up to here names are compared with each other one by one. */
 const fewNames = 16;
 
-/** Checks a block. Adds to `rejected`, by ascending row; returns what makes the block invalid, or nothing. */
+/**
+ * Checks a block. Adds to `rejected`, by ascending row, until there are more than a request may have; returns
+ * what makes the block invalid, or nothing.
+ */
 export function scanBlock(block: BlockView, limits: MessageLimits, rejected: RejectedRow[]): string {
   const { bytes, count } = block;
   const duplicate = findDuplicate(bytes, block.metricNames) ?? findDuplicate(bytes, block.attributeNames);
@@ -35,18 +39,21 @@ export function scanBlock(block: BlockView, limits: MessageLimits, rejected: Rej
 
   const whole = findShapeProblem(block, limits);
   if (whole !== undefined) {
-    for (let row = 0; row < count; row++) rejected.push({ row, ...whole });
+    for (let row = 0; row < count && rejected.length <= limits.rejectionsPerRequest; row++) {
+      rejected.push({ offset: block.offsetAt(row), ...whole });
+    }
     return '';
   }
   const hasLateTime = scanTimes(block);
   const hasHighSeverity = scanSeverities(block);
+  const shape = shapeBytes(block);
   const isLarge =
-    shapeBytes(block) + (block.bodyEnd - block.bodyStart) + (block.attributesEnd - block.attributesStart) >
+    shape + (block.bodyEnd - block.bodyStart) + (block.attributesEnd - block.attributesStart) >
     limits.eventBytes;
   if (!hasLateTime && !hasHighSeverity && !isLarge && bodies.isUtf8 && attributes.isUtf8) return '';
-  for (let row = 0; row < count; row++) {
-    const problem = findRowProblem(block, row, limits);
-    if (problem !== undefined) rejected.push({ row, ...problem });
+  for (let row = 0; row < count && rejected.length <= limits.rejectionsPerRequest; row++) {
+    const problem = findRowProblem(block, row, limits, shape);
+    if (problem !== undefined) rejected.push({ offset: block.offsetAt(row), ...problem });
   }
   return '';
 }
@@ -94,7 +101,12 @@ function findShapeProblem(block: BlockView, limits: MessageLimits): Problem | un
   };
 }
 
-function findRowProblem(block: BlockView, row: number, limits: MessageLimits): Problem | undefined {
+function findRowProblem(
+  block: BlockView,
+  row: number,
+  limits: MessageLimits,
+  shape: number,
+): Problem | undefined {
   const { bytes } = block;
   if ((bytes[block.timePosition(row) + 7] as number) >= 0x80) {
     return {
@@ -114,7 +126,7 @@ function findRowProblem(block: BlockView, row: number, limits: MessageLimits): P
   const isShared = block.hasSharedAttributes || block.attributeCount === 0;
   const from = isShared ? block.attributesStart : block.attributesPosition(row);
   const to = isShared ? block.attributesEnd : block.attributesPosition(row + 1);
-  const size = shapeBytes(block) + bodyEnd - body + to - from;
+  const size = shape + bodyEnd - body + to - from;
   if (size > limits.eventBytes) {
     return {
       reason: reason.event_too_large,

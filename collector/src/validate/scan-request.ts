@@ -6,14 +6,15 @@
  * 2. An event that breaks a limit is rejected alone; its number counts as used.
  * 3. The request's range is first_sequence .. lastSequence, without holes: every number is an event
  *    or lies in one loss.
- * 4. Nothing is allocated for a good event.
+ * 4. Nothing is allocated for a good event, and of blocks only where their offsets lie: the memory that a
+ *    request takes here does not grow with what its blocks hold.
  */
 import { BlockView, readBlock } from '../event-block.js';
 import type { MessageLimits } from '../limits.js';
 import { readLoss } from '../losses.js';
 import { Cursor } from '../protobuf.js';
 import type { Loss, Rejection } from '../record.js';
-import { findNumberProblem } from './number-cover.js';
+import { type BlockNumbers, findNumberProblem } from './number-cover.js';
 import { type RejectedRow, scanBlock } from './scan-block.js';
 import { EventVerdict, scanEvent } from './scan-event.js';
 
@@ -30,6 +31,8 @@ export interface ScannedRequest {
   /** Numbers covered by the losses. */
   readonly lossCount: number;
   readonly rejections: readonly Rejection[];
+  /** What it takes beyond its bytes while it is encoded; see BlockView. */
+  readonly expansionBytes: number;
   /** Whether somebody waits for what the call has brought. */
   readonly flush: boolean;
 }
@@ -50,9 +53,11 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
   let producer: Buffer | null = null;
   let firstSequence = 0;
   let eventCount = 0;
-  const blocks: BlockView[] = [];
-  let view: DataView | undefined;
+  let block: BlockView | undefined;
+  const blocks: BlockNumbers[] = [];
   let blockEvents = 0;
+  let expansionBytes = 0;
+  const rejectedRows: RejectedRow[] = [];
   let flush = false;
   const losses: Loss[] = [];
   /** By index of the event; the sequence is known once all losses are. */
@@ -93,15 +98,34 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     } else if (tag === 0x22) {
       cursor.bytes();
       if (cursor.problem !== '') break;
-      view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-      const block = new BlockView(bytes, view);
+      block ??= new BlockView(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+      block.clear();
       const problem = readBlock(block, cursor.fieldStart, cursor.fieldEnd);
       if (problem !== '') return invalid(problem);
-      blocks.push(block);
+      blocks.push({ offsets: block.offsets, count: block.count });
       blockEvents += block.count;
       if (blocks.length > limits.blocksPerRequest) {
         return invalid(
           `the request has more than ${limits.blocksPerRequest} blocks, which is all that is allowed`,
+        );
+      }
+      if (blockEvents > limits.eventsPerRequest) {
+        return invalid(
+          `the request has more than ${limits.eventsPerRequest} events, which is all that is allowed`,
+        );
+      }
+      // Before a look at the texts, which may be one at each event.
+      expansionBytes += block.expansionBytes;
+      if (bytes.length + expansionBytes > limits.expandedBytes) {
+        return invalid(
+          `the events of the request's blocks take ${bytes.length + expansionBytes} bytes, with the attributes of each; at most ${limits.expandedBytes} are allowed`,
+        );
+      }
+      const contentProblem = scanBlock(block, limits, rejectedRows);
+      if (contentProblem !== '') return invalid(contentProblem);
+      if (rejectedRows.length > limits.rejectionsPerRequest) {
+        return invalid(
+          `more than ${limits.rejectionsPerRequest} events of the request break a limit; the last: ${rejectedRows.at(-1)?.detail}`,
         );
       }
     } else if (tag === 0x2a) {
@@ -141,6 +165,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       losses,
       lossCount: 0,
       rejections: [],
+      expansionBytes,
       flush,
     };
   }
@@ -170,12 +195,12 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     );
   }
   let rejections = withSequences(rejected, firstSequence, losses);
-  if (blocks.length > 0) {
-    const problem = findNumberProblem(blocks, losses, firstSequence, eventCount);
+  if (block !== undefined) {
+    const problem = findNumberProblem(block.view, blocks, { losses, firstSequence, eventCount });
     if (problem !== '') return invalid(problem);
-    const scanned = scanBlocks(blocks, limits, firstSequence);
-    if (typeof scanned === 'string') return invalid(scanned);
-    rejections = scanned;
+    rejections = rejectedRows
+      .map(({ offset, reason, detail }) => ({ sequence: firstSequence + offset, reason, detail }))
+      .sort((a, b) => a.sequence - b.sequence);
   }
   return {
     kind: 'scanned',
@@ -186,30 +211,9 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
     losses,
     lossCount,
     rejections,
+    expansionBytes,
     flush,
   };
-}
-
-/** The events that break a limit, by ascending sequence; or why the request is refused whole. */
-function scanBlocks(
-  blocks: readonly BlockView[],
-  limits: MessageLimits,
-  firstSequence: number,
-): Rejection[] | string {
-  const rejections: Rejection[] = [];
-  const rejected: RejectedRow[] = [];
-  for (const block of blocks) {
-    const problem = scanBlock(block, limits, rejected);
-    if (problem !== '') return problem;
-    if (rejections.length + rejected.length > limits.rejectionsPerRequest) {
-      return `more than ${limits.rejectionsPerRequest} events of the request break a limit; the last: ${rejected.at(-1)?.detail}`;
-    }
-    for (const { row, reason, detail } of rejected) {
-      rejections.push({ sequence: firstSequence + block.offsetAt(row), reason, detail });
-    }
-    rejected.length = 0;
-  }
-  return rejections.sort((a, b) => a.sequence - b.sequence);
 }
 
 /** Both lists ascend, so one walk along both finds each event's number. */

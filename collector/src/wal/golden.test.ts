@@ -38,6 +38,7 @@ async function writeSegment(): Promise<Buffer> {
       eventCount: 2,
       lossCount: 2,
       ledgerRows: 2,
+      expansionBytes: 0,
       rejections: [{ sequence: 4, reason: 8, detail: 'severity_number is 99' }],
     },
     encodeRequest({

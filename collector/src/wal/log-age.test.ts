@@ -50,6 +50,7 @@ class Rig {
         eventCount,
         lossCount: 0,
         ledgerRows: 0,
+        expansionBytes: 0,
         rejections: [],
       },
       Buffer.from(text),

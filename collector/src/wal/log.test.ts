@@ -46,6 +46,7 @@ function append(log: WriteAheadLog, producer: number, first: number, last: numbe
     eventCount,
     lossCount: 0,
     ledgerRows: 0,
+    expansionBytes: 0,
     rejections: [],
   };
   log.append(
@@ -558,4 +559,30 @@ test('what another log knows is durable here once it is carried, and not where t
   for (const { id } of sealed) await log.release(id);
   await carried;
   assert.equal((await open(storage.crash())).log.durableOf(key(1)), 200);
+});
+
+test('a segment is sealed by what its requests take while they are encoded, not by their bytes alone', async () => {
+  const { log, sealed } = await open(new MemoryStorage(), { segmentBytes: 100_000 });
+  const large = (first: number): void =>
+    log.append(
+      { key: key(1), encoded: encoded(1) },
+      {
+        receivedUnixMs: 1.7e12,
+        firstSequence: first,
+        lastSequence: first,
+        eventCount: 1,
+        lossCount: 0,
+        ledgerRows: 0,
+        expansionBytes: 60_000,
+        rejections: [],
+      },
+      Buffer.from('request'),
+    );
+  large(1);
+  await log.synced();
+  assert.equal(sealed.length, 0);
+  large(2);
+  await log.synced();
+  assert.equal(sealed.length, 1, 'two of them are more than a segment may take');
+  await log.stop();
 });

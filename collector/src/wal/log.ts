@@ -394,7 +394,7 @@ export class WriteAheadLog {
       const { state, head, request, bytes } = this.#queue[taken] as Entry;
       // A segment takes at least one request, however large.
       const overflows =
-        segment.bytes + bytes > segmentBytes ||
+        segment.bytes + segment.expansionBytes + bytes + head.expansionBytes > segmentBytes ||
         segment.eventCount + head.eventCount > segmentEvents ||
         segment.ledgerRows + head.ledgerRows > segmentLedgerRows;
       if (overflows && segment.requestCount > 0) {
@@ -486,7 +486,10 @@ export class WriteAheadLog {
   #isFull(): boolean {
     const { segmentBytes, segmentEvents } = this.#options.limits;
     const segment = this.#current;
-    return segment !== undefined && (segment.bytes >= segmentBytes || segment.eventCount >= segmentEvents);
+    return (
+      segment !== undefined &&
+      (segment.bytes + segment.expansionBytes >= segmentBytes || segment.eventCount >= segmentEvents)
+    );
   }
 
   async #rotate(): Promise<void> {

@@ -54,7 +54,7 @@ function append(
   const head = { firstSequence: first, lastSequence: last, eventCount: last - first + 1 };
   log.append(
     { key: key(1), encoded: encoded(1) },
-    { ...head, receivedUnixMs: 1.7e12, lossCount: 0, ledgerRows: 0, rejections: [] },
+    { ...head, receivedUnixMs: 1.7e12, lossCount: 0, ledgerRows: 0, expansionBytes: 0, rejections: [] },
     Buffer.alloc(bytes, `${first}-${last}`),
   );
   return log.synced();

@@ -9,6 +9,8 @@ export interface RequestHead {
   readonly lossCount: number;
   /** Losses and rejections: rows of the ledger. Bounds a segment; not written. */
   readonly ledgerRows: number;
+  /** Beyond the request's bytes, what it takes while it is encoded. Bounds a segment; not written. */
+  readonly expansionBytes: number;
   readonly rejections: readonly Rejection[];
 }
 

@@ -27,12 +27,14 @@ export class SegmentWriter {
   eventCount = 0;
   producerCount = 0;
   ledgerRows = 0;
+  /** What its requests take beyond their bytes while they are encoded. */
+  expansionBytes = 0;
   readonly #file: SegmentFile;
   readonly #seed: number;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   /** Counts at the last sync, to go back to. */
-  #synced = { requestCount: 0, eventCount: 0, producerCount: 0, ledgerRows: 0 };
+  #synced = { requestCount: 0, eventCount: 0, producerCount: 0, ledgerRows: 0, expansionBytes: 0 };
 
   private constructor(id: string, createdUnixMs: number, file: SegmentFile) {
     this.id = id;
@@ -86,6 +88,7 @@ export class SegmentWriter {
     this.requestCount++;
     this.eventCount += head.eventCount;
     this.ledgerRows += head.ledgerRows;
+    this.expansionBytes += head.expansionBytes;
   }
 
   /** What is added between two syncs is a group, and starts with a frame that says so. */
@@ -127,6 +130,7 @@ export class SegmentWriter {
       eventCount: this.eventCount,
       producerCount: this.producerCount,
       ledgerRows: this.ledgerRows,
+      expansionBytes: this.expansionBytes,
     };
   }
 
@@ -144,6 +148,7 @@ export class SegmentWriter {
     this.eventCount = this.#synced.eventCount;
     this.producerCount = this.#synced.producerCount;
     this.ledgerRows = this.#synced.ledgerRows;
+    this.expansionBytes = this.#synced.expansionBytes;
     await this.#file.truncate(this.syncedBytes);
     await this.#file.sync();
   }

@@ -213,6 +213,7 @@ class World {
         eventCount: last - first + 1,
         lossCount: 0,
         ledgerRows: 0,
+        expansionBytes: 0,
         rejections: [],
       };
       const encoded = Buffer.concat([Buffer.from([0x0a, 16]), producerId(producer)]);

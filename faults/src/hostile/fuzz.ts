@@ -5,19 +5,27 @@
 
 import { SegmentEncoder } from '@sluice/collector/encode/encode-segment.js';
 import { lossRows, producerRows } from '@sluice/collector/encode/ledger-rows.js';
+import { SegmentIndex } from '@sluice/collector/encode/segment-index.js';
 import { messageLimits } from '@sluice/collector/limits.js';
 import { CallIntake } from '@sluice/collector/receive/intake.js';
-import type { Producer, RequestRecord } from '@sluice/collector/record.js';
+import type { Producer, RequestRecord, SegmentContents } from '@sluice/collector/record.js';
 import { decodeStoredProducer } from '@sluice/collector/validate/decode-producer.js';
+import { scanRequest } from '@sluice/collector/validate/scan-request.js';
 import type { WriteAheadLog } from '@sluice/collector/wal/log.js';
 import type { Random } from '../random.js';
 import { makeMessages, messageKinds } from './mutations.js';
-import { producerIdOf, readRequest, sequencesOf } from './reference.js';
+import { producerIdOf, type ReferenceEvent, readEvent, readRequest, sequencesOf } from './reference.js';
+import { judgeBlocks } from './reference-blocks.js';
 
 export interface FuzzResult {
   readonly inputs: number;
   readonly accepted: number;
   readonly events: number;
+  /** Messages with blocks, or that nobody can read, whose whole verdict was compared. */
+  readonly judged: number;
+  /** Of these, those that were taken, and those of them with rejected events. */
+  readonly taken: number;
+  readonly withRejections: number;
   readonly violations: readonly string[];
 }
 
@@ -51,13 +59,16 @@ class TakingLog {
 const segmentRequests = 100;
 const mostMs = 1000;
 
-export function fuzz(random: Random, inputs: number): FuzzResult {
+export function fuzz(random: Random, inputs: number, kinds: readonly string[] = messageKinds): FuzzResult {
   const violations: string[] = [];
   const encoder = new SegmentEncoder();
   let pending: Appended[] = [];
   let accepted = 0;
   let events = 0;
-  const cheap = messageKinds.filter((kind) => kind !== 'too-many-rejections');
+  let judged = 0;
+  let taken = 0;
+  let withRejections = 0;
+  const cheap = kinds.filter((kind) => kind !== 'too-many-rejections');
   const encode = (): void => {
     if (pending.length === 0) return;
     const problem = encodeAll(encoder, pending);
@@ -65,7 +76,10 @@ export function fuzz(random: Random, inputs: number): FuzzResult {
     pending = [];
   };
   for (let input = 0; input < inputs; input++) {
-    const kind = input % 5000 === 0 ? 'too-many-rejections' : (cheap[input % cheap.length] as string);
+    const kind =
+      input % 5000 === 0 && cheap.length < kinds.length
+        ? 'too-many-rejections'
+        : (cheap[input % cheap.length] as string);
     const { messages } = makeMessages(kind, random);
     const log = new TakingLog();
     const intake = new CallIntake(log as unknown as WriteAheadLog, messageLimits, () => 1_700_000_000_000);
@@ -73,14 +87,22 @@ export function fuzz(random: Random, inputs: number): FuzzResult {
       const before = Buffer.from(message);
       const startMs = performance.now();
       try {
-        const refusal = intake.take(message);
-        const taken = log.taken.at(-1);
-        if (refusal === undefined && taken !== undefined && taken.request === message) {
-          accepted++;
-          events += taken.head.eventCount;
-          const problem = differs(taken, message);
+        const judgement = judgeBlocks(message);
+        if (judgement !== undefined) {
+          judged++;
+          if (judgement.kind === 'taken') taken++;
+          if (judgement.kind === 'taken' && judgement.rejected.length > 0) withRejections++;
+          const problem = judgesOtherwise(judgement, message);
           if (problem !== undefined) violations.push(`${kind}, input ${input}: ${problem}: ${hex(before)}`);
-          pending.push(taken);
+        }
+        const refusal = intake.take(message);
+        const appended = log.taken.at(-1);
+        if (refusal === undefined && appended !== undefined && appended.request === message) {
+          accepted++;
+          events += appended.head.eventCount;
+          const problem = differs(appended, message);
+          if (problem !== undefined) violations.push(`${kind}, input ${input}: ${problem}: ${hex(before)}`);
+          pending.push(appended);
         }
       } catch (error) {
         violations.push(`${kind}, input ${input}: ${String(error)}: ${hex(before)}`);
@@ -93,11 +115,26 @@ export function fuzz(random: Random, inputs: number): FuzzResult {
     if (pending.length >= segmentRequests) encode();
   }
   encode();
-  return { inputs, accepted, events, violations };
+  return { inputs, accepted, events, judged, taken, withRejections, violations };
 }
 
 export function hex(bytes: Buffer): string {
   return `${bytes.toString('hex', 0, 200)}${bytes.length > 200 ? `… (${bytes.length} bytes)` : ''}`;
+}
+
+/** How the door's verdict on a request of blocks differs from the reference's. */
+function judgesOtherwise(
+  judgement: NonNullable<ReturnType<typeof judgeBlocks>>,
+  message: Buffer,
+): string | undefined {
+  const scan = scanRequest(message, messageLimits);
+  if (scan.kind === 'invalid')
+    return judgement.kind === 'refused' ? undefined : `refused (${scan.problem}), the reference takes it`;
+  if (judgement.kind === 'refused') return `taken, the reference refuses it: ${judgement.why}`;
+  const rejected = scan.rejections.map(({ sequence }) => String(sequence)).join();
+  return rejected === judgement.rejected.join()
+    ? undefined
+    : `rejects ${rejected}, the reference ${judgement.rejected.join()}`;
 }
 
 /** How what was accepted differs from what the reference reads. */
@@ -152,8 +189,34 @@ function encodeAll(encoder: SegmentEncoder, taken: readonly Appended[]): string 
     };
     const block = encoder.encode(segment);
     JSON.stringify([producerRows(segment, () => false), lossRows(segment)]);
-    return block.rows === rows ? undefined : `a block has ${block.rows} rows; ${rows} events were accepted`;
+    if (block.rows !== rows) return `a block has ${block.rows} rows; ${rows} events were accepted`;
+    return findAltered(segment);
   } catch (error) {
     return `what was accepted cannot be encoded: ${String((error as Error).stack)}`;
   }
+}
+
+/** An event that reads otherwise, as the log's index gives it, than its request does. */
+function findAltered(segment: SegmentContents): string | undefined {
+  const index = new SegmentIndex();
+  index.scan(segment);
+  const events = segment.requests.map(({ start, end }) => {
+    const request = readRequest(segment.bytes.subarray(start, end));
+    return new Map(
+      sequencesOf(request).map((sequence, at) => [Number(sequence), request.events[at] as ReferenceEvent]),
+    );
+  });
+  for (let entry = 0; entry < index.entries; entry++) {
+    const sequence = index.sequences[entry] as number;
+    const wanted = events[index.requests[entry] as number]?.get(sequence);
+    const found = readEvent(index.eventBytes(entry));
+    if (wanted === undefined || asText(found) !== asText(wanted))
+      return `number ${sequence} reads ${asText(found)}, and is ${wanted && asText(wanted)}`;
+  }
+  return undefined;
+}
+
+function asText(event: ReferenceEvent): string {
+  const { timeUnixNano, step, metrics, attributes, ...rest } = event;
+  return JSON.stringify([String(timeUnixNano), String(step), [...metrics], [...attributes], rest]);
 }

@@ -2,6 +2,7 @@
 import { encodeRequest } from '@sluice/collector/testing/wire.js';
 import type { LogRequest } from '@sluice/proto';
 import type { Random } from '../random.js';
+import { blockKinds, makeBlockMessage, varint } from './block-mutations.js';
 
 export interface Messages {
   readonly kind: string;
@@ -62,13 +63,6 @@ export function validRequest(random: Random): LogRequest & { first_sequence: str
         ]
       : [],
   };
-}
-
-export function varint(value: bigint): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  return Buffer.from([...bytes, Number(rest)]);
 }
 
 /** A length-delimited field. */
@@ -270,9 +264,14 @@ const composed: Readonly<Record<string, Compose>> = {
   },
 };
 
-export const messageKinds = [...Object.keys(spoils), ...Object.keys(composed)];
+export const messageKinds = [...Object.keys(spoils), ...Object.keys(composed), ...blockKinds];
 
 export function makeMessages(kind: string, random: Random): Messages {
+  if (blockKinds.includes(kind)) {
+    const producer = encodeRequest({ producer: producerOf(random) });
+    const message = makeBlockMessage(kind, producer, random);
+    return { kind, messages: [message], allowed: [...anyJudgement, resourceExhausted] };
+  }
   const spoil = spoils[kind];
   if (spoil !== undefined) {
     const message = spoil(encodeRequest(validRequest(random)), random);

@@ -4,6 +4,8 @@
  * wrong wire type for the field, where the specification takes it for an unknown one.)
  */
 
+import { type ReferenceBlock, readBlock } from './reference-blocks.js';
+
 interface Field {
   readonly tag: number;
   /** Of a varint, a 32-bit or a 64-bit field. */
@@ -28,19 +30,23 @@ export interface ReferenceEvent {
 export interface ReferenceLoss {
   readonly firstSequence: bigint;
   readonly count: bigint;
+  /** Whether its detail is UTF-8. */
+  readonly isText: boolean;
 }
 
 export interface ReferenceRequest {
   readonly producer: Buffer | undefined;
   readonly firstSequence: bigint;
+  /** Of blocks: block by block, row by row. */
   readonly events: readonly ReferenceEvent[];
   readonly losses: readonly ReferenceLoss[];
-  readonly blocks: number;
+  readonly blocks: readonly ReferenceBlock[];
+  readonly rowEvents: number;
 }
 
 const none = Buffer.alloc(0);
 
-function* fieldsOf(bytes: Buffer): Generator<Field> {
+export function* fieldsOf(bytes: Buffer): Generator<Field> {
   let at = 0;
   const varint = (): bigint => {
     let value = 0n;
@@ -85,16 +91,18 @@ export function readRequest(bytes: Buffer): ReferenceRequest {
   const events: ReferenceEvent[] = [];
   const losses: ReferenceLoss[] = [];
   let firstSequence = 0n;
-  let blocks = 0;
+  const blocks: ReferenceBlock[] = [];
   for (const { tag, number, bytes: value } of fieldsOf(bytes)) {
     if (tag === 0x0a) producers.push(value);
     else if (tag === 0x10) firstSequence = number;
     else if (tag === 0x1a) events.push(readEvent(value));
-    else if (tag === 0x22) blocks++;
+    else if (tag === 0x22) blocks.push(readBlock(value));
     else if (tag === 0x2a) losses.push(readLoss(value));
   }
   const producer = producers.length === 0 ? undefined : Buffer.concat(producers);
-  return { producer, firstSequence, events, losses, blocks };
+  const rowEvents = events.length;
+  for (const block of blocks) events.push(...block.events);
+  return { producer, firstSequence, events, losses, blocks, rowEvents };
 }
 
 export function producerIdOf(producer: Buffer): Buffer {
@@ -103,7 +111,7 @@ export function producerIdOf(producer: Buffer): Buffer {
   return id;
 }
 
-function readEvent(bytes: Buffer): ReferenceEvent {
+export function readEvent(bytes: Buffer): ReferenceEvent {
   const event = {
     timeUnixNano: 0n,
     name: '',
@@ -152,11 +160,13 @@ function readAttribute(bytes: Buffer, attributes: Map<string, string>): void {
 function readLoss(bytes: Buffer): ReferenceLoss {
   let firstSequence = 0n;
   let count = 0n;
-  for (const { tag, number } of fieldsOf(bytes)) {
+  let isText = true;
+  for (const { tag, number, bytes: value } of fieldsOf(bytes)) {
     if (tag === 0x08) firstSequence = number;
     else if (tag === 0x10) count = number;
+    else if (tag === 0x22 && value.toString().includes('\ufffd')) isText = false;
   }
-  return { firstSequence, count };
+  return { firstSequence, count, isText };
 }
 
 /** A double's bits in decimal; every NaN is the same. */
@@ -165,8 +175,10 @@ export function doubleText(bits: bigint): string {
   return isNan ? 'nan' : String(bits);
 }
 
-/** Numbers of the events, in their order: those that no loss covers. */
+/** Numbers of the events, in their order: those that no loss covers, or those that their blocks say. */
 export function sequencesOf(request: ReferenceRequest): bigint[] {
+  if (request.blocks.length > 0)
+    return request.blocks.flatMap(({ offsets }) => offsets.map((offset) => request.firstSequence + offset));
   let next = request.firstSequence;
   let at = 0;
   return request.events.map(() => {

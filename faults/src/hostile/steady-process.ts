@@ -41,12 +41,13 @@ let failures = 0;
 let loggers: SteadyLogger[] = [];
 
 const calls: SteadyCalls = {
-  async start({ endpoint, run, loggers: count, eventsPerFlush, pauseMs }) {
+  async start({ endpoint, run, encoding, loggers: count, eventsPerFlush, pauseMs }) {
     loggers = Array.from({ length: count }, (_, index) => {
       const key = { rank: index + 1, padBytes: 0, lossEvery: 0, isPlain: false };
       const logger = createLogger({
         endpoint,
         run,
+        encoding,
         project: 'faults',
         job: 'steady',
         host: 'test-host',

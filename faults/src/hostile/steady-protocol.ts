@@ -4,6 +4,7 @@ import type { LoggerFinal } from '../processes/protocol.js';
 export interface SteadySettings {
   readonly endpoint: string;
   readonly run: string;
+  readonly encoding: 'blocks' | 'rows';
   readonly loggers: number;
   readonly eventsPerFlush: number;
   readonly pauseMs: number;

@@ -50,6 +50,37 @@ function lossField(first: number, count: number): Buffer {
   return field(0x2a, Buffer.from([0x08, ...varint(first), 0x10, ...varint(count), 0x18, 1]));
 }
 
+/**
+ * Whether a request that begins with a number is one of blocks: so its numbers and no other draw decide, and a
+ * request that is encoded anew is of the same kind only if it begins where it began.
+ */
+function isOfBlocks(producer: number, first: number): boolean {
+  return mixed(producer, first + 7_000_003) % 2 === 0;
+}
+
+function uint32s(values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  for (const [index, value] of values.entries()) bytes.writeUInt32LE(value, index * 4);
+  return bytes;
+}
+
+/** The `EventBlock` of these events; what it holds is taken from the events as they would be encoded alone. */
+function blockField(producer: number, first: number, sequences: readonly number[]): Buffer {
+  const events = sequences.map((sequence) => eventOf(producer, sequence));
+  return field(
+    0x22,
+    Buffer.concat([
+      field(0x0a, Buffer.from('m')),
+      Buffer.from([0x10, ...varint(events.length)]),
+      field(0x1a, uint32s(sequences.map((sequence) => sequence - first))),
+      field(0x22, Buffer.concat(events.map((event) => event.subarray(1, 9)))),
+      field(0x32, Buffer.from(events.map((event) => event[13] as number))),
+      // A body as it lies in the event: its length, and its text.
+      field(0x3a, Buffer.concat(events.map((event) => event.subarray(15)))),
+    ]),
+  );
+}
+
 /** A request for the numbers from `first` to `last`; `isGivenUp` says which of them are lost besides. */
 export function encodeNumbers(
   producer: number,
@@ -57,6 +88,11 @@ export function encodeNumbers(
 ): Buffer {
   const parts = [producerField(producer), Buffer.from([0x10, ...varint(first)])];
   let lostFrom = 0;
+  /** The events of blocks, dealt out in turn: their numbers lie between each other's. */
+  const dealt: number[][] | undefined = isOfBlocks(producer, first)
+    ? Array.from({ length: 1 + (first % 3) }, () => [])
+    : undefined;
+  let events = 0;
   const endLoss = (next: number): void => {
     if (lostFrom > 0) parts.push(lossField(lostFrom, next - lostFrom));
     lostFrom = 0;
@@ -66,9 +102,12 @@ export function encodeNumbers(
       if (lostFrom === 0) lostFrom = sequence;
     } else {
       endLoss(sequence);
-      parts.push(field(0x1a, eventOf(producer, sequence)));
+      if (dealt === undefined) parts.push(field(0x1a, eventOf(producer, sequence)));
+      else dealt[events++ % dealt.length]?.push(sequence);
     }
   }
   endLoss(last + 1);
+  for (const sequences of dealt ?? [])
+    if (sequences.length > 0) parts.push(blockField(producer, first, sequences));
   return Buffer.concat(parts);
 }

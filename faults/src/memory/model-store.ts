@@ -2,6 +2,8 @@
  * What the store has: the rows of each batch once, by the batch's id, and the ledger. It looks at each
  * row as it comes: is it what its producer logged, and is it the first with its number?
  */
+import { encodeBlockEvent } from '@sluice/collector/encode/event-of-block.js';
+import { BlockView, readBlock } from '@sluice/collector/event-block.js';
 import { messageLimits } from '@sluice/collector/limits.js';
 import { readLosses } from '@sluice/collector/losses.js';
 import { Cursor } from '@sluice/collector/protobuf.js';
@@ -103,6 +105,11 @@ export function prepareBatch(segment: SegmentContents, damage: Damage | undefine
       const last = firstSequence + count - 1;
       ledger.push({ producer, range: { first: firstSequence, last, origin: 'producer' } });
     }
+    for (const { sequence, event } of rowsOfBlocks(bytes)) {
+      const number = request.firstSequence + sequence;
+      if (!rejected.has(number))
+        rows.push({ producer, sequence: number, isRight: event.equals(eventOf(producer, number)) });
+    }
     let sequence = request.firstSequence;
     let nextLoss = 0;
     for (const event of eventsIn(bytes)) {
@@ -129,5 +136,24 @@ function* eventsIn(bytes: Buffer): Generator<Buffer> {
       cursor.bytes();
       yield bytes.subarray(cursor.fieldStart, cursor.fieldEnd);
     } else cursor.skip(tag);
+  }
+}
+
+/** The rows of the blocks of a request, as the events that they are; their numbers from the request's first on. */
+function* rowsOfBlocks(bytes: Buffer): Generator<{ sequence: number; event: Buffer }> {
+  const cursor = new Cursor();
+  cursor.reset(bytes, 0, bytes.length);
+  while (cursor.position < bytes.length) {
+    const tag = cursor.tag();
+    if (tag !== 0x22) {
+      cursor.skip(tag);
+      continue;
+    }
+    cursor.bytes();
+    const block = new BlockView(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+    const problem = readBlock(block, cursor.fieldStart, cursor.fieldEnd);
+    if (problem !== '') throw new Error(problem);
+    for (let row = 0; row < block.count; row++)
+      yield { sequence: block.offsetAt(row), event: encodeBlockEvent(block, row) };
   }
 }

@@ -81,7 +81,10 @@ export class Rig {
       endpoint: collector.endpoint,
       run: options.run,
       random: context.random.fork(1),
-      options: options.producers ?? {},
+      options: {
+        ...options.producers,
+        sdk: { encoding: context.encoding, ...options.producers?.sdk },
+      },
     });
     if (options.withClock === true) fleet.clockOffsetMs = 0;
     context.onEnd(() => fleet.killAll());

@@ -10,10 +10,11 @@
 import type { ClientHttp2Session } from 'node:http2';
 import { decodeResponse } from '@sluice/collector/testing/wire.js';
 import { paths } from '@sluice/proto';
+import { blockKinds } from '../hostile/block-mutations.js';
 import { ExpectedRows, notHealthy } from '../hostile/expected-rows.js';
 import { floods } from '../hostile/floods.js';
 import { costlyKinds, framingKinds, makeFraming, slowKinds } from '../hostile/framings.js';
-import { hex } from '../hostile/fuzz.js';
+import { fuzz, hex } from '../hostile/fuzz.js';
 import { type Answer, framed, hostileCall, openSession } from '../hostile/hostile-call.js';
 import { makeMessages, messageKinds } from '../hostile/mutations.js';
 import type { SteadyCalls } from '../hostile/steady-protocol.js';
@@ -42,6 +43,9 @@ const latencyFloorMs = 100;
 /** From here on the run is long enough to judge latencies. */
 const judgedRounds = 20_000;
 
+/** Requests of blocks whose verdict is held against the reference's, in this process. */
+const judgedBlocks = 60_000;
+
 /** Within this time of a flood, some healthy client must be acknowledged. */
 const acknowledgmentMs = 20_000;
 
@@ -56,7 +60,7 @@ export const scenario: Scenario = {
   unit: 'malformed inputs',
   rounds: { short: 1500, full: 100_000 },
   async run(context) {
-    const { rounds, seed } = context;
+    const { rounds, seed, encoding } = context;
     const isFull = rounds >= judgedRounds;
     const rig = await Rig.start(context, { run: 'hostile-clients', collector: { receive } });
     const { collector, store, violations } = rig;
@@ -71,6 +75,7 @@ export const scenario: Scenario = {
     const producers = await steady.ask('start', {
       endpoint: collector.endpoint,
       run: 'hostile-clients',
+      encoding,
       loggers: 4,
       eventsPerFlush: 20,
       pauseMs: 15,
@@ -114,6 +119,10 @@ export const scenario: Scenario = {
     }
     await pause(isFull ? 3000 : 300);
     await phase('calm after', () => pause(calmMs));
+
+    // The verdict on each block, beside which the collector's answers say little of the reasons.
+    const judged = fuzz(context.random.fork(2), isFull ? judgedBlocks : judgedBlocks / 60, blockKinds);
+    violations.push(...judged.violations);
 
     const { peakMiB } = memoryOf(pid);
     if (peakMiB > mostMemoryMiB)
@@ -174,6 +183,8 @@ export const scenario: Scenario = {
       violations: [...violations, ...verdict.violations],
       figures: {
         accepted: inputs.accepted,
+        block_verdicts: judged.judged,
+        blocks_taken: judged.taken,
         hostile_events_stored: inputs.expected.count,
         peak_mib: peakMiB,
         peak_of_inputs_mib: inputsPeakMiB,
