@@ -63,6 +63,8 @@ export const internalLimits = {
   /** Messages handed to gRPC whose bytes have not left yet: it copies each, so more would be memory
    *  outside the buffer's count. Two keep the socket busy. */
   outstandingWrites: 2,
+  /** Memory of acknowledged requests that is kept for the next ones: about what two calls carry. */
+  keptRequestBytes: 8 * MiB,
   /** A single request that fails this often with RESOURCE_EXHAUSTED and no delay is given up. */
   exhaustedAttempts: 5,
   /** What a call that is given up gets in addition, so that an answer that has arrived is read. */

@@ -141,7 +141,8 @@ export class SluiceLogger implements Logger, Exiting {
       });
     this.#spool = parts.spool;
     if (this.#spool === undefined) {
-      this.#buffer = new RequestBuffer(settings, this.#encoder, producer, clock);
+      const { keptRequestBytes } = internalLimits;
+      this.#buffer = new RequestBuffer(settings, this.#encoder, producer, clock, keptRequestBytes);
       this.#delivery = deliveryOf(this.#buffer);
     } else {
       ({ buffer: this.#buffer, delivery: this.#delivery } = this.#spool.connect({

@@ -4,6 +4,7 @@ import { DraftLosses } from './draft-losses.js';
 import type { OpenDraft, SealedDraft } from './event-encoder.js';
 import { EvictionIndex } from './eviction-index.js';
 import type { LossReason } from './loss.js';
+import type { RequestMemory } from './request-memory.js';
 import { SealedBlocks, withoutEvicted } from './sealed-blocks.js';
 import { Tally } from './tally.js';
 
@@ -62,13 +63,13 @@ export class BlockDraft implements OpenDraft {
     return size;
   }
 
-  seal(producer: Uint8Array): SealedDraft {
+  seal(producer: Uint8Array, memory: RequestMemory): SealedDraft {
     const content = { blocks: this.#blocks(), losses: this.#losses.ranges(this.first) };
     const place = { first: this.first, count: this.#count, openedMs: this.openedMs, tally: this.tally };
     const evicted = this.#index?.evicted() ?? [];
     const live =
       evicted.length === 0 ? content : withoutEvicted(content, this.first, evicted, this.#evictedMs);
-    const sealed = new SealedBlocks({ ...place, ...live, producer });
+    const sealed = new SealedBlocks({ ...place, ...live, producer, memory });
     this.#encoder.discard();
     return sealed;
   }

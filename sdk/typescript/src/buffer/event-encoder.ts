@@ -2,6 +2,7 @@ import type { WriterOptions } from '../encode/event-reader.js';
 import type { WriteOutcome } from '../encode/event-writer.js';
 import type { FrozenRequest } from './frozen-request.js';
 import type { LossReason } from './loss.js';
+import type { RequestMemory } from './request-memory.js';
 import type { Tally } from './tally.js';
 
 /**
@@ -52,8 +53,8 @@ export interface OpenDraft extends Draft {
   lose(reason: LossReason, count: number, timeMs: number): void;
   /** Whether it should be sealed, if a request is to have this size. */
   isFull(requestBytes: number): boolean;
-  /** Moves it into bytes of its own. */
-  seal(producer: Uint8Array): SealedDraft;
+  /** Moves it into bytes of its own, which are taken from `memory`. */
+  seal(producer: Uint8Array, memory: RequestMemory): SealedDraft;
 }
 
 export interface SealedDraft extends Draft {

@@ -41,6 +41,8 @@ export abstract class FrozenRequests {
       released++;
       this.acknowledged += request.events;
       this.forget(request);
+      // One call had it, and has been answered. One that was sent again may still lie in a call that was given up.
+      if (request.sends === 1) this.recycle(request);
     }
     this.frozen.splice(0, released);
     return released > 0;
@@ -87,6 +89,9 @@ export abstract class FrozenRequests {
     this.bufferedEvents -= request.events;
     this.bufferedBytes -= request.bytesWithProducer.length;
   }
+
+  /** Nobody refers to the bytes of the request any more. */
+  protected recycle(_request: FrozenRequest): void {}
 
   /** Puts losses at a place in `frozen`: all numbers of the range, those of known losses with their own reasons. */
   protected insertLost(

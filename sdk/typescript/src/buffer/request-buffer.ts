@@ -3,6 +3,7 @@ import type { EventEncoder, OpenDraft, SealedDraft } from './event-encoder.js';
 import type { FrozenRequest } from './frozen-request.js';
 import { FrozenRequests } from './frozen-requests.js';
 import type { LossReason } from './loss.js';
+import { RequestMemory } from './request-memory.js';
 import type { RequestSource } from './request-source.js';
 import { severities, Tally } from './tally.js';
 
@@ -40,8 +41,19 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
   /** Index of the sealed draft that was evicted from last. */
   #evicting: number | undefined;
 
-  constructor(settings: RequestBufferSettings, encoder: EventEncoder, producer: Uint8Array, clock: Clock) {
+  /** What acknowledged requests leave for the next ones. */
+  readonly #memory: RequestMemory;
+
+  /** @param keptBytes how much memory of acknowledged requests is kept; none where others may refer to their bytes */
+  constructor(
+    settings: RequestBufferSettings,
+    encoder: EventEncoder,
+    producer: Uint8Array,
+    clock: Clock,
+    keptBytes = 0,
+  ) {
     super(producer, clock);
+    this.#memory = new RequestMemory(keptBytes);
     this.#settings = settings;
     this.capacity = settings.bufferBytes;
     this.#encoder = encoder;
@@ -156,6 +168,10 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     this.hold(this.frozen.length, request);
   }
 
+  protected override recycle(request: FrozenRequest): void {
+    this.#memory.give(request.bytesWithProducer);
+  }
+
   #begin(): OpenDraft {
     this.#open = this.#encoder.open(this.logged + 1, this.clock.monotonicMs());
     return this.#open;
@@ -165,7 +181,7 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     const open = this.#open;
     if (open === undefined) return;
     const { overhead } = open;
-    const sealed = open.seal(this.producer);
+    const sealed = open.seal(this.producer, this.#memory);
     this.#countOverhead(sealed.overhead - overhead);
     for (let severity = 1; severity < severities; severity++) {
       if (sealed.tally.countOf(severity) > 0) this.#newest[severity] = this.#sealed.length;

@@ -7,6 +7,7 @@ import type { SealedDraft } from './event-encoder.js';
 import { EvictionIndex } from './eviction-index.js';
 import { encodeLosses, type FrozenRequest, frozenRequest, requestPrefix } from './frozen-request.js';
 import { appendLoss, type LossRange } from './loss.js';
+import type { RequestMemory } from './request-memory.js';
 import type { Tally } from './tally.js';
 
 interface Content {
@@ -35,7 +36,15 @@ export class SealedBlocks implements SealedDraft {
   #evictedMs = 0;
 
   constructor(
-    parts: { first: number; count: number; openedMs: number; tally: Tally; producer: Uint8Array } & Content,
+    parts: {
+      first: number;
+      count: number;
+      openedMs: number;
+      tally: Tally;
+      producer: Uint8Array;
+      /** Where its bytes are taken from; without it they are new. */
+      memory?: RequestMemory;
+    } & Content,
   ) {
     this.first = parts.first;
     this.openedMs = parts.openedMs;
@@ -43,7 +52,7 @@ export class SealedBlocks implements SealedDraft {
     this.#count = parts.count;
     this.#producer = parts.producer;
     this.#losses = parts.losses;
-    this.#laidOut = layOut(parts, requestPrefix(parts.producer, parts.first));
+    this.#laidOut = layOut(parts, requestPrefix(parts.producer, parts.first), parts.memory);
     this.overhead = parts.blocks.reduce(
       (sum, { name, metricNames, attributeNames }) => sum + blockHeadBytes(name, metricNames, attributeNames),
       0,
@@ -124,11 +133,12 @@ interface LaidOut {
 }
 
 /** A request in one buffer of exactly its size, each array copied once. */
-function layOut({ blocks, losses }: Content, prefix: Uint8Array): LaidOut {
+function layOut({ blocks, losses }: Content, prefix: Uint8Array, memory?: RequestMemory): LaidOut {
   const lossBytes = encodeLosses(losses);
   const blocksStart = prefix.length;
   const blocksEnd = blocks.reduce((end, block) => end + blockSize(block), blocksStart);
-  const bytes = Buffer.allocUnsafeSlow(blocksEnd + lossBytes.length);
+  const size = blocksEnd + lossBytes.length;
+  const bytes = memory?.take(size) ?? Buffer.allocUnsafeSlow(size);
   bytes.set(prefix);
   let at = blocksStart;
   for (const block of blocks) at = writeBlock(block, bytes, at);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { BlockEncoder } from '../buffer/block-encoder.js';
+import { RequestMemory } from '../buffer/request-memory.js';
 import { EventWriter } from '../encode/event-writer.js';
 import { EventClock } from '../event-clock.js';
 import { FakeClock } from './fake-clock.js';
@@ -50,7 +51,7 @@ function encodeInBlock(
   if (outcome !== 'written') throw new Error(`in a block: ${outcome}`);
   const draft = encoder.open(1, 0);
   draft.add(options.severity ?? 9);
-  const [request] = draft.seal(new Uint8Array(0)).freeze();
+  const [request] = draft.seal(new Uint8Array(0), new RequestMemory(0)).freeze();
   const [only] = decodeRequest(request!.bytes).blocks!.flatMap(unblock);
   return { block: only?.event, fieldErrors: encoder.fieldErrors };
 }
