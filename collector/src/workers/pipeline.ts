@@ -6,6 +6,7 @@ import type { CommitOutcome } from '../commit.js';
 import { CommitThread } from '../commit-thread.js';
 import type { Config } from '../config.js';
 import { type FaultPlan, isPlanted } from '../fault-points.js';
+import { markOnMainThread } from '../heap-flags.js';
 import type { Logger } from '../process-log.js';
 import { Uuid7Source } from '../uuid7.js';
 import { type DirectoryLock, lockDirectory } from '../wal/lock.js';
@@ -89,6 +90,7 @@ export class Pipeline {
 
   /** Reads the log and opens it, as far as the disk lets it. */
   openLog(): Promise<void> {
+    markOnMainThread();
     return this.wal.start();
   }
 
