@@ -26,10 +26,12 @@ import { reach } from '../fault-points.js';
 import type { MessageLimits, ReceiveLimits } from '../limits.js';
 import type { WriteAheadLog } from '../wal/log.js';
 import { admissionInterceptor, type CallAdmission } from './admission.js';
+import { CallPace } from './call-pace.js';
 import { Connections, type ReceiveNotices } from './connections.js';
 import { GuardedCall, hasInternals } from './guarded-call.js';
 import { Inflater } from './inflater.js';
 import { type Acknowledgment, CallIntake, type Refusal } from './intake.js';
+import { MessageMemory } from './message-memory.js';
 import { Reception } from './reception.js';
 import { toStatus } from './status.js';
 
@@ -55,6 +57,9 @@ export class GrpcServer {
   readonly #reception: Reception;
   readonly #connections: Connections;
   readonly #inflater: Inflater;
+  readonly #pace: CallPace;
+  readonly #memory = new MessageMemory();
+  readonly #release = (message: Buffer): void => this.#memory.release(message);
   /** Calls by their streams, from the headers until the stream is closed. */
   readonly #calls = new Map<object, GuardedCall>();
   #sweep: NodeJS.Timeout | undefined;
@@ -65,6 +70,7 @@ export class GrpcServer {
     const { limits, messageLimits, notices } = options;
     this.#reception = new Reception(limits, monotonic);
     this.#connections = new Connections(limits, notices);
+    this.#pace = new CallPace(limits, monotonic);
     this.#inflater = new Inflater(messageLimits.messageBytes, limits.inflateAtOnce);
   }
 
@@ -162,6 +168,7 @@ export class GrpcServer {
       isUnary,
       limits,
       messageBytes: messageLimits.messageBytes,
+      memory: this.#memory,
       reception: this.#reception,
       inflater: this.#inflater,
       monotonic,
@@ -198,7 +205,7 @@ export class GrpcServer {
         }
         answered = true;
         reach('acknowledge.before');
-        respond(null, toResponse(outcome));
+        respond(null, toResponse(outcome, this.#pace.answer(intake.producerKey ?? '')));
         reach('acknowledge.after');
       });
     });
@@ -220,13 +227,15 @@ export class GrpcServer {
     if ('kind' in outcome) respond(toStatus(await intake.settle(outcome)));
     else {
       reach('acknowledge.before');
-      respond(null, toResponse(outcome));
+      // A script's single call says nothing of how often there will be another.
+      respond(null, toResponse(outcome, 0));
       reach('acknowledge.after');
     }
   }
 
   #newIntake(): CallIntake {
-    return new CallIntake(this.#options.log, this.#options.messageLimits, this.#options.now);
+    const { log, messageLimits, now } = this.#options;
+    return new CallIntake(log, messageLimits, now, this.#release);
   }
 
   #endSlowCalls(): void {
@@ -256,7 +265,7 @@ function loadService(): ServiceDefinition {
   );
 }
 
-function toResponse(acknowledgment: Acknowledgment): LogResponse {
+function toResponse(acknowledgment: Acknowledgment, callAgeMs: number): LogResponse {
   return {
     durable_sequence: String(acknowledgment.durableSequence),
     accepted: String(acknowledgment.accepted),
@@ -267,5 +276,6 @@ function toResponse(acknowledgment: Acknowledgment): LogResponse {
         `REJECTION_REASON_${(rejectionReasons[reason] ?? 'unspecified').toUpperCase()}` as 'REJECTION_REASON_UNSPECIFIED',
       detail,
     })),
+    call_age_ms: callAgeMs,
   };
 }

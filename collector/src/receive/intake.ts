@@ -34,6 +34,7 @@ export class CallIntake {
   readonly #log: WriteAheadLog;
   readonly #limits: MessageLimits;
   readonly #now: () => number;
+  readonly #released: (message: Buffer) => void;
   readonly #generation: number;
   #producer: { readonly key: string; readonly encoded: Buffer } | undefined;
   #accepted = 0;
@@ -41,14 +42,26 @@ export class CallIntake {
   #rejections: Rejection[] = [];
   #isFlush = false;
 
-  constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number) {
+  /** @param released takes a message that was taken, when it is not needed any more */
+  constructor(
+    log: WriteAheadLog,
+    limits: MessageLimits,
+    now: () => number,
+    released: (message: Buffer) => void = () => undefined,
+  ) {
     this.#log = log;
     this.#limits = limits;
     this.#now = now;
+    this.#released = released;
     this.#generation = log.generation;
   }
 
-  /** Takes one message, which must stay unchanged. Returns why not, if not. */
+  /** Whose call it is; undefined before its first message. */
+  get producerKey(): string | undefined {
+    return this.#producer?.key;
+  }
+
+  /** Takes one message, which must stay unchanged until it is released. Returns why not, if not. */
   take(message: Buffer): Refusal | undefined {
     const scan = scanRequest(message, this.#limits);
     if (scan.kind === 'invalid') return { kind: 'invalid', message: scan.problem };
@@ -126,6 +139,7 @@ export class CallIntake {
         rejections: scan.rejections,
       },
       message,
+      this.#released,
     );
     this.#accepted += count;
     if (this.#rejections.length < this.#limits.rejectionsPerResponse) {
