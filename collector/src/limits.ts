@@ -42,18 +42,19 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
 
 /**
  * What clients can make the collector hold, whatever they send. The sum of the worst: `connections` and
- * `calls` (about 80 and 15 KiB each), `receivingBytes` and `windowBytes`, `pendingBytes`, and one inflated message, twice, for each of `inflateAtOnce`.
+ * `calls` (about 80 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, `pendingBytes`, free memory
+ * of messages (24 MiB), and one inflated message, twice, for each of `inflateAtOnce`.
  */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
   pendingBytes: 16 * MiB,
   /** Bytes that have arrived and are not in the log's hands, over all calls, without what flow control lets come
    * anyway (`windowBytes`); see receive/reception.ts. */
-  receivingBytes: 16 * MiB,
+  receivingBytes: 32 * MiB,
   /** HTTP/2 window of one call: how much a client may send ahead of the collector's reading, at most. */
   streamWindowBytes: 1 * MiB,
   /** The windows of all calls together: what still arrives when reading stops. Above it each gets less, down to 4 KiB. */
-  windowBytes: 16 * MiB,
+  windowBytes: 32 * MiB,
   /** HTTP/2 window of one connection. */
   connectionWindowBytes: 4 * MiB,
   /** A job's process has one. */
@@ -168,7 +169,7 @@ export const embeddedLimits = {
 export const innerLimits = {
   receive: {
     /** Memory of messages that is used again: from a size on that is worth it, and so much of it that is free. */
-    memory: { leastBytes: 16 * KiB, keptBytes: 16 * MiB },
+    memory: { leastBytes: 16 * KiB, keptBytes: 24 * MiB },
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,
     /** How long an answered call may take to end by itself before its stream is closed. */

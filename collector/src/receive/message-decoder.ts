@@ -5,7 +5,7 @@
  *
  * Invariants:
  * 1. `heldBytes` is what an incomplete message occupies: at most four times what was received of it, and
- *    twice from 1 MiB on.
+ *    twice from 1 MiB on; or all of it, in memory that was kept free.
  * 2. No more than `messagesAtOnce` complete messages are returned; the rest of the bytes goes back.
  * 3. Of a message that is not complete and may not be read on, nothing more than its prefix is taken.
  */
@@ -118,7 +118,8 @@ export class MessageDecoder {
   #take(data: Buffer, at: number): number {
     if (this.#length === 0) {
       const available = prefixBytes + data.length - at;
-      this.#message = this.#memory.take(Math.min(this.#wanted, Math.max(available, firstBytes)));
+      const bytes = Math.min(this.#wanted, Math.max(available, firstBytes));
+      this.#message = this.#memory.takeKept(this.#wanted) ?? this.#memory.take(bytes);
       this.#length = this.#prefix.copy(this.#message);
     }
     let message = this.#message;

@@ -33,6 +33,13 @@ export class MessageMemory {
     return buffer;
   }
 
+  /** The same, if there is one that is free: that costs no memory which is not there already. */
+  takeKept(bytes: number): Buffer | undefined {
+    return bytes >= leastBytes && (this.#free.get(sizeFor(bytes))?.length ?? 0) > 0
+      ? this.take(bytes)
+      : undefined;
+  }
+
   /** Takes back what `take` gave, or any view of it. */
   release(message: Buffer): void {
     const { buffer } = message;

@@ -9,7 +9,7 @@
  *    flow control stops their clients. So messages that were let on always have room to become complete.
  * 3. A message that reads has `messageMs` to become complete, and `pressedMessageMs` while others wait
  *    for it. Time in which the collector itself did not read does not count.
- * 4. Above `receivingBytes` and `windowBytes` together, which only clients that ignore flow control can bring
+ * 4. Above `receivingBytes` and one and a half times `windowBytes`, which only clients that ignore flow control can bring
  *    about, the call that holds the most is refused.
  */
 import type { ReceiveLimits } from '../limits.js';
@@ -33,6 +33,9 @@ export interface HoldingCall {
 /** Arranging costs a sort of all messages that are not complete, so not at every DATA frame. */
 const arrangeEveryMs = 5;
 
+/** Windows that were told smaller take a moment to become so, and memory for messages is rounded up. */
+const windowSlack = 1.5;
+
 /** Sweeps are asked for more often than this; more time than this between two does not count. */
 const mostSweepMs = 500;
 
@@ -51,7 +54,7 @@ export class Reception {
 
   constructor(limits: ReceiveLimits, monotonic: () => number) {
     this.#limits = limits;
-    this.#mostBytes = limits.receivingBytes + limits.windowBytes;
+    this.#mostBytes = limits.receivingBytes + limits.windowBytes * windowSlack;
     this.#monotonic = monotonic;
     this.#lastSweepMs = monotonic();
   }
@@ -132,7 +135,7 @@ export class Reception {
       this.refusals.receivingBytes++;
       call.refuse({
         kind: 'overloaded',
-        message: `the collector holds ${this.#heldBytes} bytes of messages that are not in the log, ${call.heldBytes} of them of this call; at most ${receivingBytes} (receive.receivingBytes) and ${windowBytes} (receive.windowBytes) are allowed; send smaller messages, or try again later`,
+        message: `the collector holds ${this.#heldBytes} bytes of messages that are not in the log, ${call.heldBytes} of them of this call; at most ${this.#mostBytes} are allowed (${receivingBytes}, receive.receivingBytes, and ${windowBytes * windowSlack} for flow control, receive.windowBytes); send smaller messages, or try again later`,
         retryDelayMs,
       });
     }
