@@ -9,14 +9,16 @@
  */
 import { innerLimits } from '../limits.js';
 
+/** Marks the memory that is handed out: what else is released, or released twice, is left alone. */
+const isOut = Symbol('handed out');
+type Marked = ArrayBufferLike & { [isOut]?: boolean };
+
 const { keptBytes, leastBytes } = innerLimits.receive.memory;
 
 export class MessageMemory {
   /** Free buffers by their size. */
   readonly #free = new Map<number, Buffer[]>();
   #freeBytes = 0;
-  /** The memory of those that are handed out: what else is released, or released twice, is left alone. */
-  readonly #out = new WeakSet<ArrayBufferLike>();
 
   get freeBytes(): number {
     return this.#freeBytes;
@@ -29,7 +31,7 @@ export class MessageMemory {
     let buffer = this.#free.get(size)?.pop();
     if (buffer === undefined) buffer = Buffer.allocUnsafeSlow(size);
     else this.#freeBytes -= size;
-    this.#out.add(buffer.buffer);
+    (buffer.buffer as Marked)[isOut] = true;
     return buffer;
   }
 
@@ -42,8 +44,9 @@ export class MessageMemory {
 
   /** Takes back what `take` gave, or any view of it. */
   release(message: Buffer): void {
-    const { buffer } = message;
-    if (buffer.byteLength < leastBytes || !this.#out.delete(buffer)) return;
+    const buffer = message.buffer as Marked;
+    if (buffer.byteLength < leastBytes || buffer[isOut] !== true) return;
+    buffer[isOut] = false;
     const size = buffer.byteLength;
     if (this.#freeBytes + size > keptBytes) return;
     const whole = message.length === size ? message : Buffer.from(buffer, 0, size);
