@@ -47,17 +47,18 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
 
 /**
  * What clients can make the collector hold, whatever they send. The sum of the worst: `connections` and
- * `calls` (about 40 and 15 KiB each), `receivingBytes` twice (the copy into a larger buffer),
- * `pendingBytes`, and one inflated message, twice, for each of `inflateAtOnce`.
+ * `calls` (about 80 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, `pendingBytes`, free memory
+ * of messages (24 MiB), and one inflated message, twice, for each of `inflateAtOnce`.
  */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
   pendingBytes: 16 * MiB,
-  /** Bytes that have arrived and are not in the log's hands, over all calls; see receive/reception.ts. */
+  /** Bytes that have arrived and are not in the log's hands, over all calls, without what flow control lets come
+   * anyway (`windowBytes`); see receive/reception.ts. */
   receivingBytes: 32 * MiB,
   /** HTTP/2 window of one call: how much a client may send ahead of the collector's reading, at most. */
   streamWindowBytes: 1 * MiB,
-  /** The windows of all calls together; above it each gets less, down to 64 KiB. */
+  /** The windows of all calls together: what still arrives when reading stops. Above it each gets less, down to 4 KiB. */
   windowBytes: 32 * MiB,
   /** HTTP/2 window of one connection. */
   connectionWindowBytes: 4 * MiB,
@@ -72,7 +73,7 @@ export const receiveLimits = {
   /** A message that has begun must be complete after so much time in which it was read. */
   messageMs: 60_000,
   /** The same while half of `receivingBytes` is taken, so that slow messages do not keep others out. */
-  pressedMessageMs: 2000,
+  pressedMessageMs: 5000,
   /** Compressed messages that are inflated at the same time. */
   inflateAtOnce: 1,
   /** A call that carries nothing for this long is ended, so that half-open calls do not pile up. */
@@ -81,6 +82,12 @@ export const receiveLimits = {
   connectionIdleMs: 300_000,
   /** What a client is told to wait when a limit of the above refuses its call. */
   retryDelayMs: 1000,
+  /** Calls that all producers together are asked to end in a second; see receive/call-pace.ts … */
+  callsPerSecond: 1000,
+  /** … but no producer more often than this … */
+  leastCallAgeMs: 100,
+  /** … or less often, because its events are only safe then. */
+  mostCallAgeMs: 1000,
 } as const;
 
 export type ReceiveLimits = { readonly [name in keyof typeof receiveLimits]: number };
@@ -174,6 +181,8 @@ export const innerLimits = {
   /** Far above what an event may have; they are looked through before a limit is known to be broken. */
   namesPerBlock: 10_000,
   receive: {
+    /** Memory of messages that is used again: from a size on that is worth it, and so much of it that is free. */
+    memory: { leastBytes: 16 * KiB, keptBytes: 24 * MiB },
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,
     /** How long an answered call may take to end by itself before its stream is closed. */

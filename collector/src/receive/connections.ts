@@ -9,9 +9,8 @@
  * Invariants:
  * 1. No more than `connections` connections carry calls. One more is told so and closed; beyond
  *    `spareConnections` more, sockets are closed at once.
- * 2. The windows of all open calls together are no more than `windowBytes`, as long as a window of
- *    HTTP/2's own default for each call is less than that; clients are told of a smaller window as soon
- *    as calls get more.
+ * 2. The windows of all open calls together are no more than `windowBytes`, as long as the least window for
+ *    each call is less than that; clients are told of a smaller window as soon as calls get more.
  */
 import {
   constants,
@@ -37,14 +36,15 @@ export interface RefusableCall {
   refuse(refusal: Refusal): void;
 }
 
-/** RFC 9113, section 6.9.2; nobody expects less. */
-const leastWindowBytes = 65_535;
+/** A smaller one would cost more frames than it saves memory. */
+const leastWindowBytes = 4096;
 const { spareConnections, refusedConnectionMs, lingerMs } = innerLimits.receive;
 
 export class Connections {
   readonly #limits: ReceiveLimits;
   readonly #notices: ReceiveNotices;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  /** The open ones, with the window that each was told. */
+  readonly #sessions = new Map<ServerHttp2Session, number>();
   readonly #refused = new WeakSet<ServerHttp2Session>();
   #windowBytes: number;
   #internals: Internals | undefined;
@@ -106,10 +106,11 @@ export class Connections {
   }
 
   #add(session: ServerHttp2Session): void {
-    this.#sessions.add(session);
+    // The server's own settings hold it.
+    this.#sessions.set(session, this.#windowBytes);
+    session.on('localSettings', () => this.#tellWindow(session));
     session.once('close', () => this.#sessions.delete(session));
     session.setLocalWindowSize(this.#limits.connectionWindowBytes);
-    if (this.#windowBytes < this.#limits.streamWindowBytes) this.#tellWindow(session);
     if (this.#sessions.size <= this.#limits.connections) return;
     this.#refused.add(session);
     const end = setTimeout(() => session.destroy(), refusedConnectionMs);
@@ -134,12 +135,18 @@ export class Connections {
     // Wider only when it fits twice, so that it does not change with every call.
     if (share === this.#windowBytes || (share > this.#windowBytes && share * calls * 2 > windowBytes)) return;
     this.#windowBytes = share;
-    for (const session of this.#sessions) this.#tellWindow(session);
+    // A new connection is told at once.
+    for (const http2Server of this.#internals?.http2Servers?.keys() ?? []) {
+      http2Server.updateSettings({ initialWindowSize: share });
+    }
+    for (const session of this.#sessions.keys()) this.#tellWindow(session);
   }
 
   #tellWindow(session: ServerHttp2Session): void {
-    // One that has not taken the last setting in is told by the next change.
+    // One that has not taken the last setting in is told when it has.
     if (session.closed || session.destroyed || session.pendingSettingsAck) return;
+    if (this.#sessions.get(session) === this.#windowBytes) return;
+    this.#sessions.set(session, this.#windowBytes);
     session.settings({ initialWindowSize: this.#windowBytes });
   }
 }

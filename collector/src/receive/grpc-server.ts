@@ -26,10 +26,12 @@ import { reach } from '../fault-points.js';
 import type { MessageLimits, ReceiveLimits } from '../limits.js';
 import type { WriteAheadLog } from '../wal/log.js';
 import { admissionInterceptor, type CallAdmission } from './admission.js';
+import { CallPace } from './call-pace.js';
 import { Connections, type ReceiveNotices } from './connections.js';
 import { GuardedCall, hasInternals } from './guarded-call.js';
 import { Inflater } from './inflater.js';
 import { type Acknowledgment, CallIntake, type Refusal } from './intake.js';
+import { MessageMemory } from './message-memory.js';
 import { type Ownership, ownsAll } from './ownership.js';
 import { Reception } from './reception.js';
 import { toStatus } from './status.js';
@@ -58,6 +60,9 @@ export class GrpcServer {
   readonly #reception: Reception;
   readonly #connections: Connections;
   readonly #inflater: Inflater;
+  readonly #pace: CallPace;
+  readonly #memory = new MessageMemory();
+  readonly #release = (message: Buffer): void => this.#memory.release(message);
   /** Calls by their streams, from the headers until the stream is closed. */
   readonly #calls = new Map<object, GuardedCall>();
   #sweep: NodeJS.Timeout | undefined;
@@ -68,6 +73,7 @@ export class GrpcServer {
     const { limits, messageLimits, notices } = options;
     this.#reception = new Reception(limits, monotonic);
     this.#connections = new Connections(limits, notices);
+    this.#pace = new CallPace(limits, monotonic);
     this.#inflater = new Inflater(messageLimits.messageBytes, limits.inflateAtOnce);
   }
 
@@ -167,6 +173,7 @@ export class GrpcServer {
       isUnary,
       limits,
       messageBytes: messageLimits.messageBytes,
+      memory: this.#memory,
       reception: this.#reception,
       inflater: this.#inflater,
       monotonic,
@@ -203,7 +210,7 @@ export class GrpcServer {
         }
         answered = true;
         reach('acknowledge.before');
-        respond(null, toResponse(outcome));
+        respond(null, toResponse(outcome, this.#pace.answer(intake.producerKey ?? '')));
         reach('acknowledge.after');
       });
     });
@@ -225,14 +232,15 @@ export class GrpcServer {
     if ('kind' in outcome) respond(toStatus(await intake.settle(outcome)));
     else {
       reach('acknowledge.before');
-      respond(null, toResponse(outcome));
+      // A script's single call says nothing of how often there will be another.
+      respond(null, toResponse(outcome, 0));
       reach('acknowledge.after');
     }
   }
 
   #newIntake(): CallIntake {
-    const { log, messageLimits, now, ownership } = this.#options;
-    return new CallIntake(log, messageLimits, now, ownership);
+    const { log, messageLimits, now, ownership = ownsAll } = this.#options;
+    return new CallIntake(log, messageLimits, now, { ownership, released: this.#release });
   }
 
   #endSlowCalls(): void {
@@ -262,7 +270,7 @@ function loadService(): ServiceDefinition {
   );
 }
 
-function toResponse(acknowledgment: Acknowledgment): LogResponse {
+function toResponse(acknowledgment: Acknowledgment, callAgeMs: number): LogResponse {
   return {
     durable_sequence: String(acknowledgment.durableSequence),
     accepted: String(acknowledgment.accepted),
@@ -273,5 +281,6 @@ function toResponse(acknowledgment: Acknowledgment): LogResponse {
         `REJECTION_REASON_${(rejectionReasons[reason] ?? 'unspecified').toUpperCase()}` as 'REJECTION_REASON_UNSPECIFIED',
       detail,
     })),
+    call_age_ms: callAgeMs,
   };
 }

@@ -12,6 +12,7 @@ import { innerLimits, type ReceiveLimits } from '../limits.js';
 import type { Inflater } from './inflater.js';
 import type { Refusal } from './intake.js';
 import { MessageDecoder, prefixBytes } from './message-decoder.js';
+import type { MessageMemory } from './message-memory.js';
 import type { HoldingCall, Reception } from './reception.js';
 import { toStatus } from './status.js';
 
@@ -27,6 +28,7 @@ export interface GuardedCallOptions {
   readonly isUnary: boolean;
   readonly limits: ReceiveLimits;
   readonly messageBytes: number;
+  readonly memory: MessageMemory;
   readonly reception: Reception;
   readonly inflater: Inflater;
   readonly monotonic: () => number;
@@ -61,14 +63,18 @@ export class GuardedCall implements HoldingCall {
   #lastProgressMs: number;
   #answeredMs: number | undefined;
   readingMs = 0;
+  isLetOn = false;
 
   constructor(options: GuardedCallOptions) {
     this.#options = options;
     this.#stream = options.call.stream;
     this.#lastProgressMs = options.monotonic();
-    this.#decoder = new MessageDecoder(options.messageBytes, (rest) => {
-      this.#stream.pause();
-      this.#stream.unshift(rest);
+    this.#decoder = new MessageDecoder(options.messageBytes, options.memory, {
+      giveBack: (rest) => {
+        this.#stream.pause();
+        this.#stream.unshift(rest);
+      },
+      mayReadOn: () => options.reception.mayReadOn(this),
     });
   }
 
@@ -177,7 +183,10 @@ export class GuardedCall implements HoldingCall {
     try {
       const messages = this.#decoder.write(data);
       for (const message of messages) this.#waitingBytes += message.length;
-      if (messages.length > 0 || !wasIn) this.readingMs = 0;
+      if (messages.length > 0 || !wasIn) {
+        this.readingMs = 0;
+        this.isLetOn = false;
+      }
       this.#account();
       // Refused while it was counted.
       return this.#isOver ? [] : messages;

@@ -36,6 +36,7 @@ export class CallIntake {
   readonly #log: WriteAheadLog;
   readonly #limits: MessageLimits;
   readonly #now: () => number;
+  readonly #released: (message: Buffer) => void;
   readonly #generation: number;
   readonly #ownership: Ownership;
   #producer: { readonly key: string; readonly encoded: Buffer } | undefined;
@@ -44,15 +45,33 @@ export class CallIntake {
   #rejections: Rejection[] = [];
   #isFlush = false;
 
-  constructor(log: WriteAheadLog, limits: MessageLimits, now: () => number, ownership: Ownership = ownsAll) {
+  constructor(
+    log: WriteAheadLog,
+    limits: MessageLimits,
+    now: () => number,
+    {
+      ownership = ownsAll,
+      released = () => undefined,
+    }: {
+      ownership?: Ownership;
+      /** Takes a message that was taken, when it is not needed any more. */
+      released?: (message: Buffer) => void;
+    } = {},
+  ) {
     this.#log = log;
     this.#limits = limits;
     this.#now = now;
+    this.#released = released;
     this.#generation = log.generation;
     this.#ownership = ownership;
   }
 
-  /** Takes one message, which must stay unchanged. Returns why not, if not. */
+  /** Whose call it is; undefined before its first message. */
+  get producerKey(): string | undefined {
+    return this.#producer?.key;
+  }
+
+  /** Takes one message, which must stay unchanged until it is released. Returns why not, if not. */
   take(message: Buffer): Refusal | undefined {
     const scan = scanRequest(message, this.#limits);
     if (scan.kind === 'invalid') return { kind: 'invalid', message: scan.problem };
@@ -132,6 +151,7 @@ export class CallIntake {
         rejections: scan.rejections,
       },
       message,
+      this.#released,
     );
     this.#accepted += count;
     if (this.#rejections.length < this.#limits.rejectionsPerResponse) {

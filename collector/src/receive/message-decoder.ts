@@ -5,37 +5,50 @@
  *
  * Invariants:
  * 1. `heldBytes` is what an incomplete message occupies: at most four times what was received of it, and
- *    twice from 1 MiB on.
+ *    twice from 1 MiB on; or all of it, in memory that was kept free.
  * 2. No more than `messagesAtOnce` complete messages are returned; the rest of the bytes goes back.
+ * 3. Of a message that is not complete and may not be read on, nothing more than its prefix is taken.
  */
 import { innerLimits } from '../limits.js';
+import type { MessageMemory } from './message-memory.js';
+
 export const prefixBytes = 5;
 /** Least first buffer of a message: little, so that thousands of slow clients cost little. */
 const firstBytes = 1024;
 /** Up to here an SDK's requests go: they grow in few steps, so that little is copied. */
 const manyBytes = 1024 * 1024;
 const { messagesAtOnce } = innerLimits.receive;
+const nothing = Buffer.alloc(0);
 
 export class MessageTooLarge extends Error {}
 
+export interface DecoderOwner {
+  /** Takes bytes that `write` was given and did not look at; they come again later. */
+  giveBack(rest: Buffer): void;
+  /** Whether a message that stays incomplete may be read on now. */
+  mayReadOn(): boolean;
+}
+
 export class MessageDecoder {
   readonly #messageBytes: number;
-  readonly #giveBack: (rest: Buffer) => void;
+  readonly #memory: MessageMemory;
+  readonly #owner: DecoderOwner;
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixLength = 0;
-  /** The message's prefix and as much of it as has come; undefined between messages. */
-  #message: Buffer | undefined;
+  /** Room for the message's prefix and as much of it as has come, or more; empty until something is read. */
+  #message: Buffer = nothing;
   #length = 0;
+  /** With its prefix; 0 between messages. */
   #wanted = 0;
 
-  /** @param giveBack takes bytes that `write` was given and did not look at; they come again later */
-  constructor(messageBytes: number, giveBack: (rest: Buffer) => void) {
+  constructor(messageBytes: number, memory: MessageMemory, owner: DecoderOwner) {
     this.#messageBytes = messageBytes;
-    this.#giveBack = giveBack;
+    this.#memory = memory;
+    this.#owner = owner;
   }
 
   get heldBytes(): number {
-    return this.#message?.length ?? 0;
+    return this.#message.length;
   }
 
   get isInMessage(): boolean {
@@ -44,18 +57,13 @@ export class MessageDecoder {
 
   /** Bytes still to come of the message that has begun; 0 between messages. */
   get missingBytes(): number {
-    return this.#message === undefined ? 0 : this.#wanted - this.#length;
-  }
-
-  /** Bytes of the message that has begun, as its client declared them. */
-  get declaredBytes(): number {
-    return this.#wanted - prefixBytes;
+    return this.#wanted === 0 ? 0 : this.#wanted - Math.max(this.#length, prefixBytes);
   }
 
   /** Drops the message that has begun. */
   clear(): void {
-    this.#message = undefined;
-    this.#prefixLength = 0;
+    if (this.#message.length > 0) this.#memory.release(this.#message);
+    this.#next();
   }
 
   /** The messages that are complete with this data, each with its prefix. Throws `MessageTooLarge`. */
@@ -64,26 +72,32 @@ export class MessageDecoder {
     let at = 0;
     while (at < data.length) {
       if (complete.length === messagesAtOnce) {
-        this.#giveBack(data.subarray(at));
+        this.#owner.giveBack(data.subarray(at));
         break;
       }
-      if (this.#message === undefined) {
+      if (this.#wanted === 0) {
         const taken = data.copy(this.#prefix, this.#prefixLength, at, at + prefixBytes - this.#prefixLength);
         at += taken;
         this.#prefixLength += taken;
         if (this.#prefixLength < prefixBytes) break;
-        this.#begin(data.length - at);
+        this.#begin();
+      }
+      const available = data.length - at;
+      if (available < this.missingBytes && !this.#owner.mayReadOn()) {
+        if (available > 0) this.#owner.giveBack(data.subarray(at));
+        break;
       }
       at += this.#take(data, at);
       if (this.#length === this.#wanted) {
-        complete.push(this.#message as unknown as Buffer);
-        this.clear();
+        const message = this.#message;
+        complete.push(message.length === this.#wanted ? message : message.subarray(0, this.#wanted));
+        this.#next();
       }
     }
     return complete;
   }
 
-  #begin(available: number): void {
+  #begin(): void {
     const declared = this.#prefix.readUInt32BE(1);
     if (declared > this.#messageBytes) {
       this.clear();
@@ -92,18 +106,32 @@ export class MessageDecoder {
       );
     }
     this.#wanted = prefixBytes + declared;
-    this.#message = Buffer.allocUnsafe(Math.min(this.#wanted, prefixBytes + Math.max(available, firstBytes)));
-    this.#length = this.#prefix.copy(this.#message);
+  }
+
+  #next(): void {
+    this.#message = nothing;
+    this.#length = 0;
+    this.#wanted = 0;
+    this.#prefixLength = 0;
   }
 
   #take(data: Buffer, at: number): number {
-    let message = this.#message as Buffer;
+    if (this.#length === 0) {
+      const available = prefixBytes + data.length - at;
+      const bytes = Math.min(this.#wanted, Math.max(available, firstBytes));
+      this.#message = this.#memory.takeKept(this.#wanted) ?? this.#memory.take(bytes);
+      this.#length = this.#prefix.copy(this.#message);
+    }
+    let message = this.#message;
     const taken = Math.min(data.length - at, this.#wanted - this.#length);
     const needed = this.#length + taken;
     if (needed > message.length) {
-      const factor = message.length < manyBytes ? 4 : 2;
-      const larger = Buffer.allocUnsafe(Math.min(this.#wanted, Math.max(needed, message.length * factor)));
+      // The memory may add a quarter to it.
+      const factor = message.length < manyBytes ? 3 : 1.5;
+      const bytes = Math.min(this.#wanted, Math.max(needed, Math.floor(message.length * factor)));
+      const larger = this.#memory.take(bytes);
       message.copy(larger, 0, 0, this.#length);
+      this.#memory.release(message);
       this.#message = larger;
       message = larger;
     }

@@ -5,7 +5,13 @@ import type { Refusal } from './intake.js';
 import { type HoldingCall, Reception } from './reception.js';
 
 let nowMs = 0;
-const limits = { ...receiveLimits, receivingBytes: 1000, messageMs: 5000, pressedMessageMs: 500 };
+const limits = {
+  ...receiveLimits,
+  receivingBytes: 1000,
+  windowBytes: 0,
+  messageMs: 5000,
+  pressedMessageMs: 500,
+};
 
 class Call implements HoldingCall {
   readonly #reception: Reception;
@@ -13,6 +19,7 @@ class Call implements HoldingCall {
   missingBytes: number;
   readingMs = 0;
   isPaused = false;
+  isLetOn = false;
   refusal: Refusal | undefined;
 
   constructor(reception: Reception, missingBytes: number) {

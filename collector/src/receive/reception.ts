@@ -4,13 +4,13 @@
  *
  * Invariants:
  * 1. Below half of `receivingBytes` everyone reads.
- * 2. Above it, messages that are not complete read on only if what is missing of them fits into the
- *    rest, those first that miss least; the others wait, and HTTP/2 flow control stops their clients.
- *    So messages that were let on always have room to become complete.
+ * 2. Above it, messages that are not complete read on only if they are let on, which they are if what is missing
+ *    of them fits into the rest, those first that miss least; the others wait from the next byte on, and HTTP/2
+ *    flow control stops their clients. So messages that were let on always have room to become complete.
  * 3. A message that reads has `messageMs` to become complete, and `pressedMessageMs` while others wait
  *    for it. Time in which the collector itself did not read does not count.
- * 4. Above `receivingBytes`, which only clients that ignore flow control can bring about, the call that
- *    holds the most is refused.
+ * 4. Above `receivingBytes` and one and a half times `windowBytes`, which only clients that ignore flow control can bring
+ *    about, the call that holds the most is refused.
  */
 import type { ReceiveLimits } from '../limits.js';
 import type { Refusal } from './intake.js';
@@ -23,6 +23,8 @@ export interface HoldingCall {
   /** Milliseconds for which the message that has begun has been read; a caller adds to it. */
   readingMs: number;
   readonly isPaused: boolean;
+  /** Whether the message that has begun may be read although others wait; a new message begins without. */
+  isLetOn: boolean;
   pause(): void;
   resume(): void;
   refuse(refusal: Refusal): void;
@@ -31,6 +33,9 @@ export interface HoldingCall {
 /** Arranging costs a sort of all messages that are not complete, so not at every DATA frame. */
 const arrangeEveryMs = 5;
 
+/** Windows that were told smaller take a moment to become so, and memory for messages is rounded up. */
+const windowSlack = 1.5;
+
 /** Sweeps are asked for more often than this; more time than this between two does not count. */
 const mostSweepMs = 500;
 
@@ -38,6 +43,8 @@ export class Reception {
   readonly #limits: ReceiveLimits;
   readonly #monotonic: () => number;
   readonly #calls = new Set<HoldingCall>();
+  /** What honest clients cannot exceed. */
+  readonly #mostBytes: number;
   #heldBytes = 0;
   #isAnyonePaused = false;
   #arranging: NodeJS.Timeout | undefined;
@@ -47,6 +54,7 @@ export class Reception {
 
   constructor(limits: ReceiveLimits, monotonic: () => number) {
     this.#limits = limits;
+    this.#mostBytes = limits.receivingBytes + limits.windowBytes * windowSlack;
     this.#monotonic = monotonic;
     this.#lastSweepMs = monotonic();
   }
@@ -74,8 +82,18 @@ export class Reception {
   /** A call holds `bytes` more, or fewer, than before. */
   account(bytes: number): void {
     this.#heldBytes += bytes;
-    if (bytes > 0 && this.#heldBytes > this.#limits.receivingBytes) this.#refuseLargest();
+    if (bytes > 0 && this.#heldBytes > this.#mostBytes) this.#refuseLargest();
     if (this.isPressed || this.#isAnyonePaused) this.#arrangeSoon();
+  }
+
+  /** Whether a call may read on in a message that stays incomplete; else it is paused. A turn can bring much, so this
+   *  does not wait for the next arrangement. */
+  mayReadOn(call: HoldingCall): boolean {
+    if (!this.isPressed || call.isLetOn) return true;
+    this.#isAnyonePaused = true;
+    call.pause();
+    this.#arrangeSoon();
+    return false;
   }
 
   #arrangeSoon(): void {
@@ -96,7 +114,9 @@ export class Reception {
     for (const [place, call] of begun.entries()) {
       room -= call.missingBytes;
       // One always reads, so that a message of any size comes through.
-      if (room >= 0 || place === 0) {
+      const hasRoom = room >= 0 || place === 0;
+      call.isLetOn = hasRoom && this.isPressed;
+      if (hasRoom) {
         if (call.isPaused) call.resume();
         continue;
       }
@@ -106,16 +126,16 @@ export class Reception {
   }
 
   #refuseLargest(): void {
-    const { receivingBytes, retryDelayMs } = this.#limits;
+    const { receivingBytes, windowBytes, retryDelayMs } = this.#limits;
     // Well below the limit, so that the next look is not at the next frame.
-    const target = receivingBytes - receivingBytes / 8;
+    const target = this.#mostBytes * (7 / 8);
     const byHeld = [...this.#calls].sort((a, b) => b.heldBytes - a.heldBytes);
     for (const call of byHeld) {
       if (this.#heldBytes <= target || call.heldBytes === 0) return;
       this.refusals.receivingBytes++;
       call.refuse({
         kind: 'overloaded',
-        message: `the collector holds ${this.#heldBytes} bytes of messages that are not in the log, ${call.heldBytes} of them of this call; at most ${receivingBytes} are allowed (receive.receivingBytes); send smaller messages, or try again later`,
+        message: `the collector holds ${this.#heldBytes} bytes of messages that are not in the log, ${call.heldBytes} of them of this call; at most ${this.#mostBytes} are allowed (${receivingBytes}, receive.receivingBytes, and ${windowBytes * windowSlack} for flow control, receive.windowBytes); send smaller messages, or try again later`,
         retryDelayMs,
       });
     }

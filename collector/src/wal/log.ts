@@ -70,6 +70,7 @@ interface Entry {
   readonly head: RequestHead;
   readonly request: Buffer;
   readonly bytes: number;
+  readonly released: ((request: Buffer) => void) | undefined;
 }
 
 const { groupBytes, healDelayMs, mostLeftovers, adoptionSealMs } = innerLimits.wal;
@@ -266,10 +267,16 @@ export class WriteAheadLog {
 
   /**
    * Takes one request, whose sequences the caller has judged and which `admission` has let in.
-   * `request` must stay unchanged until it is synced; `producer.encoded` is kept and must not be a view
-   * into a larger buffer. Call `synced()` to learn when the request is durable.
+   * `request` must stay unchanged until the log calls `released` with it, once, synced or not;
+   * `producer.encoded` is kept and must not be a view into a larger buffer. Call `synced()` to learn when the
+   * request is durable.
    */
-  append(producer: { key: string; encoded: Buffer }, head: RequestHead, request: Buffer): void {
+  append(
+    producer: { key: string; encoded: Buffer },
+    head: RequestHead,
+    request: Buffer,
+    released?: (request: Buffer) => void,
+  ): void {
     reach('append.before');
     const state = this.#states.use(producer.key, producer.encoded, {
       firstSequence: head.firstSequence,
@@ -277,7 +284,7 @@ export class WriteAheadLog {
     });
     state.appended = head.lastSequence;
     const bytes = frameBytes(head, request);
-    this.#queue.push({ state, head, request, bytes });
+    this.#queue.push({ state, head, request, bytes, released });
     this.#queueBytes += bytes;
     this.#tickets.add();
     reach('append.after');
@@ -422,11 +429,12 @@ export class WriteAheadLog {
       state.durable = head.lastSequence;
       state.resume = undefined;
     }
-    this.#queue.splice(0, taken);
+    const written = this.#queue.splice(0, taken);
     this.#queueBytes -= takenBytes;
     this.#tickets.settle(taken, 'durable');
     this.#tellRoom();
     await syncing;
+    for (const { request, released } of written) released?.(request);
     this.#watchAge(segment);
   }
 
@@ -561,8 +569,11 @@ export class WriteAheadLog {
   async #heal(error: unknown): Promise<void> {
     this.#problem = error instanceof Error ? error.message : String(error);
     this.generation++;
+    const refused = this.#queue;
     this.#queue = [];
     this.#queueBytes = 0;
+    // The write that failed is over, and will not be tried again with the same bytes.
+    for (const { request, released } of refused) released?.(request);
     this.#states.rollBack();
     this.#tickets.settleAll('failed');
     this.#tellRoom();

@@ -3,14 +3,13 @@ import type { Clock, Timer } from './clock.js';
 import { type Deliverer, type DeliveryCounts, noCounts } from './deliverer.js';
 import type { Diagnostics } from './diagnostics.js';
 import { internalLimits } from './limits.js';
+import { Pace, type PaceSettings } from './pace.js';
 import { backoffMs, requestedDelayMs } from './transport/backoff.js';
 import { grpcStatus, reactionTo } from './transport/failure.js';
 import type { Acknowledgment, Call, CallFailure, CallOutcome, Transport } from './transport/transport.js';
 
-export interface DeliverySettings {
+export interface DeliverySettings extends PaceSettings {
   readonly endpoint: string;
-  readonly requestAgeMs: number;
-  readonly callAgeMs: number;
   readonly callBytes: number;
   readonly ackTimeoutMs: number;
   readonly exitTimeoutMs: number;
@@ -53,6 +52,7 @@ export class Delivery implements Deliverer {
   readonly counts: DeliveryCounts = noCounts();
 
   readonly #settings: DeliverySettings;
+  readonly #pace: Pace;
   readonly #buffer: RequestSource;
   readonly #producer: Uint8Array;
   readonly #transport: Transport;
@@ -100,6 +100,7 @@ export class Delivery implements Deliverer {
     released?: () => void;
   }) {
     this.#settings = parts.settings;
+    this.#pace = new Pace(parts.settings);
     this.#buffer = parts.buffer;
     this.#producer = parts.producer;
     this.#transport = parts.transport;
@@ -116,7 +117,7 @@ export class Delivery implements Deliverer {
     this.#ageTimer ??= this.#clock.setTimer(() => {
       this.#ageTimer = undefined;
       this.#pump();
-    }, this.#settings.requestAgeMs);
+    }, this.#pace.requestAgeMs);
   }
 
   /** A request is full, or is there to be sent; called from within a log call. */
@@ -220,7 +221,7 @@ export class Delivery implements Deliverer {
     if (openedMs === undefined) return false;
     if (this.#waiters.size > 0) return true;
     // Half a millisecond, because timers fire on whole ones.
-    return this.#clock.monotonicMs() - openedMs >= this.#settings.requestAgeMs - 0.5;
+    return this.#clock.monotonicMs() - openedMs >= this.#pace.requestAgeMs - 0.5;
   }
 
   #watchOpenDraft(): void {
@@ -234,7 +235,7 @@ export class Delivery implements Deliverer {
         this.#ageTimer = undefined;
         this.#pump();
       },
-      Math.max(0, this.#settings.requestAgeMs - ageMs),
+      Math.max(0, this.#pace.requestAgeMs - ageMs),
     );
   }
 
@@ -279,11 +280,24 @@ export class Delivery implements Deliverer {
     this.#open = open;
     this.#next = 0;
     this.counts.calls++;
+    this.#watchAge(open);
+    this.#watchProgress(open);
+  }
+
+  /** Has the call end when its oldest event is old enough; at once, if that is what it was begun for. */
+  #watchAge(open: OpenCall): void {
+    const { frozen, hasSealed, openedMs } = this.#buffer;
+    // What waited in memory or on the disk for a full call gets one, however old it is.
+    const isYoung = frozen.length === 0 && !hasSealed && openedMs !== undefined;
+    const ageMs = isYoung ? this.#clock.monotonicMs() - openedMs : 0;
+    const restMs = this.#pace.callAgeMs - ageMs;
+    // Half a millisecond, because timers fire on whole ones.
+    open.isAged = restMs < 0.5;
+    if (open.isAged) return;
     this.#callTimer = this.#clock.setTimer(() => {
       open.isAged = true;
       this.#pump();
-    }, this.#settings.callAgeMs);
-    this.#watchProgress(open);
+    }, restMs);
   }
 
   /** Hands the next request to the call; false if there is none. */
@@ -399,6 +413,7 @@ export class Delivery implements Deliverer {
   }
 
   #onAcknowledged(open: OpenCall, response: Acknowledgment): void {
+    this.#pace.noticeAnswer(response.callAgeMs ?? 0);
     this.counts.duplicates += response.duplicates;
     this.counts.rejected += response.rejected;
     if (response.rejection !== undefined) {

@@ -26,9 +26,9 @@ export const numberOptions = {
   bufferBytes: { default: 64 * MiB, min: 64 * KiB, max: 4096 * MiB },
   /** A request is sealed at this size … */
   requestBytes: { default: 1 * MiB, min: 1 * KiB, max: 8 * MiB },
-  /** … or when its first event is this old. */
+  /** … or when its first event is this old, unless the collector asks for another age; see pace.ts. */
   requestAgeMs: { default: 200, min: 0, max: 60_000 },
-  /** A call is half-closed for its acknowledgment at this age … */
+  /** A call is half-closed for its acknowledgment when its oldest event is this old, with the same exception … */
   callAgeMs: { default: 1000, min: 0, max: 60_000 },
   /** … or after this many bytes. */
   callBytes: { default: 4 * MiB, min: 1 * KiB, max: 64 * MiB },
@@ -69,8 +69,10 @@ export const internalLimits = {
   exhaustedAttempts: 5,
   /** What a call that is given up gets in addition, so that an answer that has arrived is read. */
   lateGraceMs: 100,
-  /** A delay that a collector asks for is believed up to here. */
+  /** A delay that a collector asks for is believed up to here … */
   retryDelayMaxMs: 60_000,
+  /** … and the age at which it wants calls to end up to here. */
+  askedCallAgeMaxMs: 5_000,
   /** From this failure in a row on, it is said that the collector does not answer. */
   quietAttempts: 3,
   /** While someone waits in flush(), attempts are at most this far apart. */

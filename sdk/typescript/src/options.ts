@@ -32,9 +32,11 @@ export interface LoggerOptions {
   readonly bufferBytes?: number | undefined;
   /** Size at which a request is sealed. Default 1 MiB. */
   readonly requestBytes?: number | undefined;
-  /** Age at which a request is sealed. Default 200. */
+  /** Age at which a request is sealed. Default: what the collector asks for with `callAgeMs`; 200 until it has answered,
+   *  or if that is given. */
   readonly requestAgeMs?: number | undefined;
-  /** Age at which a call is ended for its acknowledgment. Default 1000. */
+  /** Age of its oldest event at which a call is ended for its acknowledgment. Default: what the collector asks for, 100
+   *  to 1000; 1000 if it does not ask, as earlier collectors do not. */
   readonly callAgeMs?: number | undefined;
   /** Size at which a call is ended for its acknowledgment. Default 4 MiB. */
   readonly callBytes?: number | undefined;
@@ -79,6 +81,9 @@ export interface Settings extends Readonly<Record<NumberOption, number>> {
   readonly spoolDir: string | undefined;
   readonly mode: Mode;
   readonly encoding: Encoding;
+  /** Whether `requestAgeMs` and `callAgeMs` were options, and not the defaults. */
+  readonly isRequestAgeGiven: boolean;
+  readonly isCallAgeGiven: boolean;
   readonly onDiagnostic: ((diagnostic: Diagnostic) => void) | undefined;
   /** One sentence for each option or variable that was ignored. */
   readonly warnings: readonly string[];
@@ -120,8 +125,13 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
   };
   const uint32 = { min: 0, max: wireLimits.uint32 };
 
+  const isGiven = new Set<string>();
   const numbers = Object.fromEntries(
-    Object.entries(numberOptions).map(([name, range]) => [name, whole(name, range) ?? range.default]),
+    Object.entries(numberOptions).map(([name, range]) => {
+      const number = whole(name, range);
+      if (number !== undefined) isGiven.add(name);
+      return [name, number ?? range.default];
+    }),
   ) as Record<NumberOption, number>;
   // A buffer that is a single request, or a single call, would be full whenever it waits for an answer.
   numbers.requestBytes = Math.min(numbers.requestBytes, Math.floor(numbers.bufferBytes / 4));
@@ -159,6 +169,8 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
     spoolDir: spoolDir === undefined ? undefined : absolute(spoolDir),
     mode,
     encoding,
+    isRequestAgeGiven: isGiven.has('requestAgeMs'),
+    isCallAgeGiven: isGiven.has('callAgeMs'),
     onDiagnostic: typeof onDiagnostic === 'function' ? (onDiagnostic as Settings['onDiagnostic']) : undefined,
     warnings,
   };

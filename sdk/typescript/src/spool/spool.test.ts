@@ -42,7 +42,7 @@ async function next(disk: MemoryDisk, model: CollectorModel, forMs = 20_000): Pr
 }
 
 test('with a collector that answers, the spool is empty whenever nothing is under way', async () => {
-  const job = spoolLogger();
+  const job = spoolLogger({ options: { callAgeMs: 1000 } });
   for (let second = 0; second < 5; second++) {
     logSteps(job.logger, second * 10 + 1, second * 10 + 10);
     await job.run(500);

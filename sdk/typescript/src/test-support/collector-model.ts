@@ -38,6 +38,8 @@ export class CollectorModel {
   readonly producers = new Map<string, StoredProducer>();
   messages = 0;
   calls = 0;
+  /** What it asks for with every answer; 0: nothing. */
+  callAgeMs = 0;
   /** Each wish to have what a call brought committed soon. */
   readonly marks: FlushMark[] = [];
   /** Looked at before each message; may throw a RefusedCall. */

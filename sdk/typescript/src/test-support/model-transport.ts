@@ -78,6 +78,7 @@ export class ModelTransport implements Transport {
             durableSequence: Number(durable_sequence),
             duplicates: Number(duplicates),
             rejected: 0,
+            callAgeMs: this.#model.callAgeMs,
           };
           end({ kind: 'acknowledged', response });
         });

@@ -15,6 +15,7 @@ export function decodeResponse(bytes: Buffer): Acknowledgment {
     durableSequence: Number(response.durable_sequence),
     duplicates: Number(response.duplicates),
     rejected: rejections.length,
+    callAgeMs: response.call_age_ms ?? 0,
     ...(rejection && { rejection: `event ${rejection.sequence}: ${rejection.reason}, ${rejection.detail}` }),
   };
 }

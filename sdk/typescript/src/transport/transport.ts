@@ -11,6 +11,9 @@ export interface Acknowledgment {
   readonly rejected: number;
   /** The first of them, in words. */
   readonly rejection?: string;
+  /** How old the oldest event of the next call may get before it asks for its acknowledgment; 0: the collector does
+   *  not say. */
+  readonly callAgeMs?: number;
 }
 
 export interface CallFailure {

@@ -8,6 +8,7 @@ export interface LogResponse {
   'accepted'?: (number | string | Long);
   'duplicates'?: (number | string | Long);
   'rejections'?: (_sluice_v1_Rejection)[];
+  'call_age_ms'?: (number);
 }
 
 export interface LogResponse__Output {
@@ -15,4 +16,5 @@ export interface LogResponse__Output {
   'accepted'?: (string);
   'duplicates'?: (string);
   'rejections'?: (_sluice_v1_Rejection__Output)[];
+  'call_age_ms'?: (number);
 }

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { innerLimits } from '../limits.js';
+import { MessageMemory } from './message-memory.js';
+
+const { keptBytes } = innerLimits.receive.memory;
+
+test('a buffer that was released is handed out again, to one holder', () => {
+  const memory = new MessageMemory();
+  const first = memory.take(100_000);
+  assert.ok(first.length >= 100_000 && first.length <= 125_000, String(first.length));
+  memory.release(first.subarray(5, 90_000));
+  const second = memory.take(100_001);
+  assert.equal(second.buffer, first.buffer);
+  assert.equal(second.byteOffset, 0);
+  assert.notEqual(memory.take(100_000).buffer, first.buffer);
+});
+
+test('what is released twice, or was never handed out, is left alone', () => {
+  const memory = new MessageMemory();
+  const buffer = memory.take(100_000);
+  memory.release(buffer);
+  const free = memory.freeBytes;
+  memory.release(buffer);
+  memory.release(Buffer.allocUnsafeSlow(buffer.length));
+  memory.release(Buffer.from('small'));
+  assert.equal(memory.freeBytes, free);
+});
+
+test('no more than a bound is kept free', () => {
+  const memory = new MessageMemory();
+  const buffers = Array.from({ length: 100 }, () => memory.take(1024 * 1024));
+  for (const buffer of buffers) memory.release(buffer);
+  assert.ok(memory.freeBytes <= keptBytes && memory.freeBytes > keptBytes / 2, String(memory.freeBytes));
+});
