@@ -182,6 +182,10 @@ export const innerLimits = {
   namesPerBlock: 10_000,
   receive: {
     /** Memory of messages that is used again: from a size on that is worth it, and so much of it that is free. */
+    garbage: {
+      /** Bytes read from sockets between two collections of the young generation. */
+      everyBytes: 4 * MiB,
+    },
     memory: { leastBytes: 16 * KiB, keptBytes: 24 * MiB },
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,

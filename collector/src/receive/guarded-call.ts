@@ -9,6 +9,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
 import { innerLimits, type ReceiveLimits } from '../limits.js';
+import type { FrameGarbage } from './frame-garbage.js';
 import type { Inflater } from './inflater.js';
 import type { Refusal } from './intake.js';
 import { MessageDecoder, prefixBytes } from './message-decoder.js';
@@ -29,6 +30,7 @@ export interface GuardedCallOptions {
   readonly limits: ReceiveLimits;
   readonly messageBytes: number;
   readonly memory: MessageMemory;
+  readonly garbage: FrameGarbage;
   readonly reception: Reception;
   readonly inflater: Inflater;
   readonly monotonic: () => number;
@@ -179,6 +181,7 @@ export class GuardedCall implements HoldingCall {
 
   #decode(data: Buffer): Buffer[] {
     this.#queuedFrames = Math.max(0, this.#queuedFrames - 1);
+    this.#options.garbage.add(data.length);
     const wasIn = this.#decoder.isInMessage;
     try {
       const messages = this.#decoder.write(data);

@@ -11,6 +11,7 @@ import type { Config } from '../config.js';
 import { eventsColumns } from '../encode/encode-segment.js';
 import { SluiceError } from '../errors.js';
 import type { FaultPlan } from '../fault-points.js';
+import { youngCollector } from '../heap-flags.js';
 import { innerLimits } from '../limits.js';
 import type { Logger } from '../process-log.js';
 import { GrpcServer } from '../receive/grpc-server.js';
@@ -114,6 +115,7 @@ export class Serving {
   async serve(ownership: Ownership): Promise<number> {
     const { config, logger } = this.#options;
     this.#grpc = new GrpcServer({
+      collectYoung: youngCollector(),
       log: this.wal,
       ownership,
       address: config.grpc.address,
