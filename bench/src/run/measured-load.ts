@@ -12,7 +12,7 @@ import { type Batch, readBatches } from './batches.js';
 import type { BenchRun } from './bench-run.js';
 import { type Logged, logAll } from './load.js';
 import { type PartsOptions, startParts, stopParts } from './parts.js';
-import { activePartsQuery, mergedRowsQuery, numbersOf, sql } from './store-sql.js';
+import { activePartsQuery, duplicatesQuery, mergedRowsQuery, numbersOf, sql } from './store-sql.js';
 
 const generatorEvents = 2_000_000;
 const backlogEveryMs = 100;
@@ -73,9 +73,7 @@ export async function measureLoad(
 
   run.step(`${label}counting by SQL`);
   const mergedRows = Number(await sql(storeUrl, mergedRowsQuery)) - mergedBefore;
-  const [stored, duplicated] = numbersOf(
-    await sql(storeUrl, `SELECT count(), count() - uniqExact(producer_id, sequence) FROM events`),
-  );
+  const [stored, duplicated] = numbersOf(await sql(storeUrl, duplicatesQuery));
   const batches = await readBatches(storeUrl);
   const engineVersion = (await sql(storeUrl, 'SELECT version()')).trim();
 

@@ -19,3 +19,10 @@ export const mergedRowsQuery =
 /** Parts that a query has to read; merges make them fewer. */
 export const activePartsQuery = `SELECT count() FROM system.parts
   WHERE active AND database = currentDatabase() AND table = 'events' FORMAT TabSeparated`;
+
+/**
+ * Rows, and rows whose producer and number are there already. Exact: numbers of a producer have no holes, so that bitmaps
+ * hold tens of millions of them in a few megabytes, where a set of them would take gigabytes.
+ */
+export const duplicatesQuery = `SELECT sum(found), sum(found - distinct_found) FROM
+  (SELECT count() AS found, groupBitmap(sequence) AS distinct_found FROM events GROUP BY producer_id)`;
