@@ -52,14 +52,14 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
  */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
-  pendingBytes: 16 * MiB,
+  pendingBytes: 8 * MiB,
   /** Bytes that have arrived and are not in the log's hands, over all calls, without what flow control lets come
    * anyway (`windowBytes`); see receive/reception.ts. */
-  receivingBytes: 32 * MiB,
+  receivingBytes: 24 * MiB,
   /** HTTP/2 window of one call: how much a client may send ahead of the collector's reading, at most. */
   streamWindowBytes: 1 * MiB,
   /** The windows of all calls together: what still arrives when reading stops. Above it each gets less, down to 4 KiB. */
-  windowBytes: 32 * MiB,
+  windowBytes: 8 * MiB,
   /** HTTP/2 window of one connection. */
   connectionWindowBytes: 4 * MiB,
   /** A job's process has one. */
@@ -186,7 +186,7 @@ export const innerLimits = {
       /** Bytes read from sockets between two collections of the young generation. */
       everyBytes: 4 * MiB,
     },
-    memory: { leastBytes: 16 * KiB, keptBytes: 24 * MiB },
+    memory: { leastBytes: 16 * KiB, keptBytes: 8 * MiB },
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,
     /** How long an answered call may take to end by itself before its stream is closed. */
