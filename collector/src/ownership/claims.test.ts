@@ -26,6 +26,7 @@ function open(claimMs = 60_000): {
         new Promise((resolve) => {
           settle.resolve = resolve;
         }),
+      sealFor: (): void => undefined,
       durableOf: () => durable,
     },
     primary: {

@@ -20,6 +20,8 @@ export interface OwnedLog {
   adopt(key: string, sequence: number): Promise<void>;
   settled(): Promise<void>;
   durableOf(key: string): number;
+  /** Seals soon what the open segment holds of the producer. */
+  sealFor(key: string): void;
 }
 
 export interface PrimaryOffice {
@@ -106,6 +108,8 @@ export class Claims {
     }
     this.#owned.delete(key);
     await this.#log.settled();
+    // A flush at the new owner cannot know of it.
+    this.#log.sealFor(key);
     this.#primary.released(key, this.#log.durableOf(key));
   }
 

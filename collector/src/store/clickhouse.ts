@@ -79,9 +79,10 @@ export class ClickHouse {
     if (handed === undefined) return this.#send(request);
     const answer = await this.#send(request, handed);
     if (answer.kind === 'exception' && handoverRefusals.has(answer.code)) {
-      // Nothing was inserted: the store has no such file, or is no embedded store any more.
+      // The store has no such file, or is no embedded store any more; or a view behind the table failed so, with the
+      // block in the table. Whoever tries again asks for the batch first, and sends its data.
       handover.lost(handed);
-      return this.#send(request);
+      return answer;
     }
     if (answer.kind === 'ok' && !((answer.writtenRows ?? 0) > 0)) {
       // Somebody on the way may have dropped the parameter: an INSERT without a body inserts nothing, and

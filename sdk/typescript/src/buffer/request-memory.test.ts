@@ -23,19 +23,32 @@ test('memory is not taken for a request that is much smaller or larger', () => {
   assert.equal(memory.bytes, 512 * KiB);
 });
 
+test('memory is at most an eighth larger than the request', () => {
+  const memory = new RequestMemory(8192 * KiB);
+  for (const size of [65_536, 65_537, 100_000, 700_001, 1_048_577, 4_000_001]) {
+    const taken = memory.take(size);
+    assert.equal(taken.length, size);
+    assert.ok(taken.buffer.byteLength <= size * 1.125, `${taken.buffer.byteLength} bytes for ${size}`);
+    memory.give(taken);
+  }
+});
+
 test('no more is kept than is allowed, the youngest first', () => {
   const memory = new RequestMemory(1024 * KiB);
   const given = [500, 500, 500].map((size) => memory.take(size * KiB));
   for (const one of given) memory.give(one);
   assert.ok(memory.bytes <= 1024 * KiB, `${memory.bytes} bytes`);
   assert.equal(memory.take(500 * KiB).buffer, given[1]?.buffer);
-  memory.give(Buffer.allocUnsafeSlow(2048 * KiB));
-  assert.ok(memory.bytes <= 1024 * KiB);
 });
 
-test('what shares its memory with others is not kept', () => {
+test('what is from elsewhere is not kept, a whole pool of the job included, nor what comes back twice', () => {
   const memory = new RequestMemory(1024 * KiB);
   memory.give(Buffer.alloc(300 * KiB).subarray(5));
+  memory.give(Buffer.allocUnsafeSlow(300 * KiB));
   memory.give(Buffer.from('small'));
   assert.equal(memory.bytes, 0);
+  const taken = memory.take(300 * KiB);
+  memory.give(taken);
+  memory.give(taken);
+  assert.equal(memory.bytes, taken.buffer.byteLength);
 });

@@ -4,20 +4,21 @@
  * took a third of the SDK's CPU under full load.
  *
  * Invariants:
- * 1. What is given back is referred to by nobody: it was handed to one call, which was acknowledged.
- * 2. At most `mostBytes` lie here, beside `bufferBytes`. Memory that is taken is at most a step larger than asked for.
+ * 1. What is given back is referred to by nobody: it was handed to one call, which was acknowledged. Only what was taken
+ *    here is kept: a buffer from elsewhere may share its memory with the job's own.
+ * 2. At most `mostBytes` lie here, beside `bufferBytes`. Memory that is taken is at most an eighth larger than asked for.
  */
 
 /** Smaller requests are made anew: they cost little. */
 const leastBytes = 64 * 1024;
-/** Sizes are rounded up to this, so that a request finds the memory of one that was a little smaller. */
-const stepBytes = 64 * 1024;
-/** How much larger than asked for memory may be. */
-const mostSlackBytes = 2 * stepBytes;
+/** Sizes are rounded up, so that a request finds the memory of one that was a little smaller. */
+const slackShare = 1 / 8;
 
 export class RequestMemory {
   readonly #mostBytes: number;
   readonly #free: ArrayBuffer[] = [];
+  /** What was taken and has not come back. */
+  readonly #out = new WeakSet<ArrayBuffer>();
   #bytes = 0;
 
   constructor(mostBytes: number) {
@@ -32,22 +33,23 @@ export class RequestMemory {
   /** A buffer of just that size, with any content. */
   take(size: number): Buffer {
     if (size < leastBytes || size > this.#mostBytes) return Buffer.allocUnsafeSlow(size);
-    const fits = ({ byteLength }: ArrayBuffer): boolean =>
-      byteLength >= size && byteLength - size <= mostSlackBytes;
-    const index = this.#free.findIndex(fits);
+    const most = size * (1 + slackShare);
+    const index = this.#free.findIndex(({ byteLength }) => byteLength >= size && byteLength <= most);
+    let memory: ArrayBuffer;
     if (index < 0) {
-      const rounded = Math.ceil(size / stepBytes) * stepBytes;
-      return Buffer.allocUnsafeSlow(rounded).subarray(0, size);
+      memory = Buffer.allocUnsafeSlow(roundedUp(size)).buffer as ArrayBuffer;
+    } else {
+      memory = this.#free.splice(index, 1)[0]!;
+      this.#bytes -= memory.byteLength;
     }
-    const [found] = this.#free.splice(index, 1);
-    this.#bytes -= found!.byteLength;
-    return Buffer.from(found!, 0, size);
+    this.#out.add(memory);
+    return Buffer.from(memory, 0, size);
   }
 
-  /** Takes memory back that nobody refers to any more; it may be from elsewhere. */
-  give({ buffer, byteOffset }: Buffer): void {
-    // What shares its memory with others, as small buffers do, is none to give.
-    if (byteOffset !== 0 || buffer.byteLength < leastBytes || !(buffer instanceof ArrayBuffer)) return;
+  /** Takes back memory that nobody refers to any more; what is from elsewhere is left alone. */
+  give(request: Buffer): void {
+    const buffer = request.buffer as ArrayBuffer;
+    if (!this.#out.delete(buffer)) return;
     // The oldest goes: it may be of a size that no request has any more.
     while (this.#free.length > 0 && this.#bytes + buffer.byteLength > this.#mostBytes) {
       this.#bytes -= this.#free.shift()!.byteLength;
@@ -56,4 +58,10 @@ export class RequestMemory {
     this.#free.push(buffer);
     this.#bytes += buffer.byteLength;
   }
+}
+
+/** To a whole number of pages, and of sixteenths of the power of two below, which is half the slack at most. */
+function roundedUp(size: number): number {
+  const step = Math.max(4096, 2 ** Math.floor(Math.log2(size)) / 16);
+  return Math.ceil(size / step) * step;
 }
