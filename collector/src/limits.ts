@@ -52,7 +52,7 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
  */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
-  pendingBytes: 8 * MiB,
+  pendingBytes: 6 * MiB,
   /** Bytes that have arrived and are not in the log's hands, over all calls, without what flow control lets come
    * anyway (`windowBytes`); see receive/reception.ts. */
   receivingBytes: 24 * MiB,
@@ -186,7 +186,7 @@ export const innerLimits = {
       /** Bytes read from sockets between two collections of the young generation. */
       everyBytes: 4 * MiB,
     },
-    memory: { leastBytes: 16 * KiB, keptBytes: 8 * MiB },
+    memory: { leastBytes: 16 * KiB, keptBytes: 4 * MiB },
     /** Messages that one read of a call gives on before other calls get their turn. */
     messagesAtOnce: 32,
     /** How long an answered call may take to end by itself before its stream is closed. */
@@ -198,7 +198,7 @@ export const innerLimits = {
   },
   wal: {
     /** Bytes of one group commit: large enough for the disk, small enough that waiters are not kept. */
-    groupBytes: 8 * MiB,
+    groupBytes: 4 * MiB,
     /** Pauses between tries of a log that cannot be written. */
     healDelayMs: { first: 50, most: 2000 },
     /** Files that hold nothing and could not be removed yet. */

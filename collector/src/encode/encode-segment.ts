@@ -97,6 +97,8 @@ export class SegmentEncoder {
       }
     }
     this.#constants.end();
+    columns.close();
+    index.close();
     const block = new NativeBlock(eventsColumns.length, columns.rows);
     for (const [name, type] of eventsColumns) {
       block.column(name, type);

@@ -61,6 +61,12 @@ export class EventColumns {
     this.attributes.open(bytes);
   }
 
+  /** Lets go of what belongs to the segment that was read. */
+  close(): void {
+    this.metrics.keys.close();
+    this.attributes.keys.close();
+  }
+
   /** Adds the event between `start` and `end` as the next row. */
   add(start: number, end: number, sequence: number, receivedLow: number, receivedHigh: number): void {
     const cursor = this.#cursor;

@@ -97,12 +97,21 @@ class MapKeys {
   idsOf(names: readonly number[]): readonly number[] {
     let ids = this.#ids.get(names);
     if (ids === undefined) {
-      const found: number[] = [];
-      for (let at = 0; at < names.length; at += 2) {
-        found.push(this.dictionary.idOf(this.#buffer, names[at] as number, names[at + 1] as number));
-      }
-      ids = found;
+      ids = this.#lookUp(names);
       this.#ids.set(names, ids);
+    }
+    return ids;
+  }
+
+  /** Lets go of what belongs to the segment's blocks. */
+  close(): void {
+    this.#ids.clear();
+  }
+
+  #lookUp(names: readonly number[]): readonly number[] {
+    const ids: number[] = [];
+    for (let at = 0; at < names.length; at += 2) {
+      ids.push(this.dictionary.idOf(this.#buffer, names[at] as number, names[at + 1] as number));
     }
     return ids;
   }
@@ -110,7 +119,8 @@ class MapKeys {
   /** The keys of `rows` rows of a block, from `row` on. */
   addRows(names: readonly number[], row: number, rows: number): void {
     const { indexes, offsets } = this;
-    const ids = this.idsOf(names);
+    // Few rows at a time come back for the same names; a whole block does not, and a list of each would pile up.
+    const ids = rows <= fewRows ? this.idsOf(names) : this.#lookUp(names);
     const keys = ids.length;
     const start = indexes.length;
     if (keys > 0) {

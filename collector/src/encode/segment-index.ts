@@ -80,6 +80,13 @@ export class SegmentIndex {
     this.#sort(segment);
   }
 
+  /** Lets go of the segment and of its blocks, so that they do not outlive what is made of them. */
+  close(): void {
+    this.views.length = 0;
+    this.#segment = undefined;
+    this.#view = undefined;
+  }
+
   /** As `build`, without the order: an entry for each event, as they stand in the log. */
   scan(segment: SegmentContents, part?: EventRange): void {
     this.#read(segment, part, true);
