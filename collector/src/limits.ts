@@ -48,7 +48,7 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
 /**
  * What clients can make the collector hold, whatever they send. The sum of the worst: `connections` and
  * `calls` (about 80 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, `pendingBytes`, free memory
- * of messages (24 MiB), and one inflated message, twice, for each of `inflateAtOnce`.
+ * of messages (4 MiB), and one inflated message, twice, for each of `inflateAtOnce`.
  */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */

@@ -3,7 +3,7 @@
  *
  * Hypothesis: a producer costs a connection, a call a second and smaller messages, and no more: 1,000 producers
  * reach at least half of the rate that 10 reach (`thousand_to_ten`), and the collector's memory grows by kilobytes a
- * producer.
+ * producer. It does not hold yet (0.41 on 2026-11-27, and 374 MiB): docs/PERFORMANCE.md says why.
  *
  * Method: 1, 10, 100 and 1,000 loggers, each a producer with a connection of its own, spread over up to 4 processes.
  * Each process logs as fast as it may to its loggers in turn, 20 events at a time or more, so that the offered load is

@@ -90,7 +90,9 @@ export class HandedBodies {
     for (const name of names.filter((one) => one.endsWith(ending))) {
       const path = join(this.#directory, name);
       const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && Date.now() - found.mtimeMs > forgottenMs) await rm(path, { force: true });
+      if (found === undefined || Date.now() - found.mtimeMs <= forgottenMs) continue;
+      // What cannot be removed now is found again by the next sweep; nobody waits for this one.
+      await rm(path, { force: true }).catch(() => undefined);
     }
   }
 }

@@ -83,6 +83,7 @@ export class SegmentIndex {
   /** Lets go of the segment and of its blocks, so that they do not outlive what is made of them. */
   close(): void {
     this.views.length = 0;
+    this.#spare = undefined;
     this.#segment = undefined;
     this.#view = undefined;
   }

@@ -78,12 +78,6 @@ export class ClickHouse {
     const handed = await handover.take(body, bytes);
     if (handed === undefined) return this.#send(request);
     const answer = await this.#send(request, handed);
-    if (answer.kind === 'exception' && handoverRefusals.has(answer.code)) {
-      // The store has no such file, or is no embedded store any more; or a view behind the table failed so, with the
-      // block in the table. Whoever tries again asks for the batch first, and sends its data.
-      handover.lost(handed);
-      return answer;
-    }
     if (answer.kind === 'ok' && !((answer.writtenRows ?? 0) > 0)) {
       // Somebody on the way may have dropped the parameter: an INSERT without a body inserts nothing, and
       // ClickHouse calls that a success.
@@ -93,6 +87,8 @@ export class ClickHouse {
         problem: `a handed INSERT of ${bytes} bytes was answered with 200 and ${answer.writtenRows ?? 'no number of'} rows; does something between drop parameters of the URL?`,
       };
     }
+    // Any other exception may mean that the store has no such file, or is no embedded store any more. The block may be in
+    // the table all the same: whoever tries again asks for the batch first, and sends its data.
     const wasRead = answer.kind === 'ok' || (answer.kind === 'exception' && isRefusedForGood(answer.code));
     if (wasRead) handover.done(handed);
     else handover.lost(handed);
@@ -151,9 +147,6 @@ export class ClickHouse {
     await this.#pool.destroy();
   }
 }
-
-/** FILE_DOESNT_EXIST, and UNKNOWN_SETTING as a ClickHouse server calls the parameter. */
-const handoverRefusals = new Set([107, 115]);
 
 async function* iterate(chunks: readonly Buffer[]): AsyncIterable<Buffer> {
   yield* chunks;

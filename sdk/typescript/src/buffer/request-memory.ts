@@ -1,7 +1,7 @@
 /**
  * Memory of requests that were acknowledged, for those that are sealed next. A megabyte that is new for each request
  * lives until its acknowledgment, so that the collector of garbage has to look through the job's whole heap for it: that
- * took a third of the SDK's CPU under full load.
+ * took a quarter of the SDK's CPU under full load.
  *
  * Invariants:
  * 1. What is given back is referred to by nobody: it was handed to one call, which was acknowledged. Only what was taken
