@@ -54,6 +54,12 @@ class RequestSource(Protocol):
     All of it is called on the delivery's thread alone; an implementation that others use too locks inside, briefly.
     """
 
+    def gather(self) -> None:
+        """Takes in what was logged since the last time. A log call leaves its event in a list without any lock; it
+        is this that gives it its number, puts it into columns, seals what is full and drops what has no room. To be
+        called whenever the delivery's thread wakes, whatever it waits for (an answer, a backoff), and before the
+        other members are asked: what is not gathered fills the list, and a full list drops."""
+
     @property
     def frozen(self) -> deque[FrozenRequest]:
         """Requests that are frozen and in memory, the oldest first. Changed on the delivery's thread alone."""
@@ -105,16 +111,25 @@ class DeliveryCounts:
 
 
 class Deliverer(Protocol):
-    """What a logger needs of whatever takes its events away. Everything may be called on any thread."""
+    """What a logger needs of whatever takes its events away. Everything may be called on any thread.
+
+    `notice_open` and `notice_sealed` are called from within log calls, and these from signal handlers, from `__del__`
+    and from within each other: so they take no lock that is written in Python (`threading.Event.set` and
+    `Condition.notify` do, and a signal handler that logs within one of them would wait for itself). A plain
+    `threading.Lock` that is used as a semaphore of one does: the thread waits with `acquire(timeout=…)`, whoever
+    wakes it calls `release()` and ignores the RuntimeError of one that is released already; so does
+    `queue.SimpleQueue`. They come seldom: for the first event after a pause, and after every thousand or so.
+    """
 
     @property
     def counts(self) -> DeliveryCounts: ...
 
     def notice_open(self) -> None:
-        """Something new is in the open draft. Called from within a log call, without the buffer's lock."""
+        """Something was logged after a pause: it is to be gathered, and sent when it is old enough."""
 
     def notice_sealed(self) -> None:
-        """A request is full. Called from within a log call, without the buffer's lock."""
+        """Much was logged: it is to be gathered now, whatever else the thread waits for, and sent if it fills a
+        request. Called again and again while that has not happened yet."""
 
     def wait_for(self, target: int, timeout_s: float) -> bool:
         """Blocks until everything up to `target` is acknowledged (True), or with False once it will not be in time."""
