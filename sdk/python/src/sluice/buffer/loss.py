@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from sluice.encode.protobuf import bytes_field, fixed64_field, varint_field
 
@@ -24,7 +25,8 @@ _NUMBERS = {reason: number for number, reason in enumerate(LOSS_REASONS, start=1
 _LOSSES_FIELD = 5
 
 
-class LossRange(NamedTuple):
+@dataclass(frozen=True)
+class LossRange:
     """Sequence numbers that were used up without an event."""
 
     first: int
@@ -39,7 +41,7 @@ def append_loss(ranges: list[LossRange], loss: LossRange) -> None:
     if ranges:
         last = ranges[-1]
         if last.reason == loss.reason and last.first + last.count == loss.first:
-            ranges[-1] = last._replace(count=last.count + loss.count)
+            ranges[-1] = replace(last, count=last.count + loss.count)
             return
     ranges.append(loss)
 
