@@ -8,6 +8,7 @@ const source = join(root, 'collector', 'src');
 
 /** Shared by every stage: words, limits, bytes. They import nothing but each other. */
 const base = [
+  'deltas',
   'errors',
   'event-block',
   'fault-points',

@@ -259,11 +259,11 @@ test('a block whose arrays do not fit is refused with what is wrong, and nothing
   const id = '01930000-0000-7000-8000-00000000b10c';
   const producer = { ...newProducer(), id: Buffer.from(id.replaceAll('-', ''), 'hex') };
   const blocks = await client.log([
-    { producer, first_sequence: '1', blocks: [{ name: 'x', count: 2, sequence_offset: [0] }] },
+    { producer, first_sequence: '1', blocks: [{ name: 'x', count: 2, sequence_delta: [0] }] },
   ]);
   assert.ok(blocks.kind === 'error');
   assert.equal(blocks.code, status.INVALID_ARGUMENT);
-  assert.match(blocks.details, /sequence_offset of a block has 4 bytes; its 2 events take 8/);
+  assert.match(blocks.details, /sequence_delta of a block has 1 bytes; its 2 events take 2 to 20/);
   assert.equal(await store.sql(`SELECT count() FROM events WHERE producer_id = '${id}'`), '0\n');
 });
 

@@ -11,7 +11,7 @@
 import { crc32 } from 'node:zlib';
 import { SegmentEncoder } from '../dist/encode/encode-segment.js';
 import { messageLimits } from '../dist/limits.js';
-import { text } from '../dist/testing/blocks.js';
+import { differences, text } from '../dist/testing/blocks.js';
 import { makeSegment } from '../dist/testing/segments.js';
 import { encodeRequest, producerId } from '../dist/testing/wire.js';
 import { scanRequest } from '../dist/validate/scan-request.js';
@@ -26,9 +26,9 @@ function request(producer, first, rows, jitter) {
     return {
       name,
       count: rows,
-      sequence_offset: offsets,
-      time_unix_nano: offsets.map((offset) => String(at(offset))),
-      step: offsets.map((offset) => String(first + offset)),
+      sequence_delta: offsets.map((offset, row) => offset - (offsets[row - 1] ?? 0)),
+      time_delta: differences(offsets.map(at)),
+      step_delta: differences(offsets.map((offset) => BigInt(first + offset))),
       metric_name: ['loss', 'lr', 'norm', 'tokens'].map((key) => `${key}_${place}`),
       metric: Array.from({ length: rows * 4 }, () => Math.round(Math.random() * 1e5) / 1e4),
       attribute_name: ['source'],

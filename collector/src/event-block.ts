@@ -3,16 +3,16 @@
  * copies from it; nothing is made for an event.
  *
  * Invariants:
- * 1. What `readBlock` accepts has arrays of the right lengths within the block's bounds. That offsets
- *    ascend and that texts are whole is the door's to check (validate/scan-block.ts), once.
- * 2. Row `r` of an array is at its start + `r` × its width; texts are found by walking, see `textAt`.
+ * 1. What `readBlock` accepts has arrays of possible lengths within the block's bounds. That differences are as
+ *    many as the events, that offsets ascend and that texts are whole is the door's to check
+ *    (validate/scan-block.ts), once.
+ * 2. Row `r` of an array of fixed width is at its start + `r` × its width; numbers that travel as differences
+ *    (deltas.ts) and texts are found by walking.
  */
+import { DeltaRows, mostDeltaBytes } from './deltas.js';
 import { innerLimits } from './limits.js';
 import { Cursor } from './protobuf.js';
 
-const timeBytes = 8;
-const stepBytes = 8;
-const offsetBytes = 4;
 const metricBytes = 8;
 export const traceIdBytes = 16;
 export const spanIdBytes = 8;
@@ -24,6 +24,8 @@ export const absent = -1;
 const viewBytes = 512;
 const nameBoundsBytes = 16;
 
+const halves = new Uint32Array(2);
+
 export class BlockView {
   readonly bytes: Buffer;
   /** Over the same bytes: its positions are those of `bytes`. */
@@ -31,10 +33,14 @@ export class BlockView {
   count = 0;
   nameStart = 0;
   nameEnd = 0;
-  /** Positions of the arrays' first bytes, or `absent`. */
-  offsets = absent;
-  times = absent;
-  steps = absent;
+  /** Bounds of the differences. */
+  offsetsStart = absent;
+  offsetsEnd = absent;
+  timesStart = absent;
+  timesEnd = absent;
+  stepsStart = absent;
+  stepsEnd = absent;
+  /** Positions of the other arrays' first bytes, or `absent`. */
   severities = absent;
   /** 0: all 9; 1: all that; otherwise one an event. */
   severityBytes = 0;
@@ -51,6 +57,10 @@ export class BlockView {
   readonly attributeNames: number[] = [];
   /** Whether every event has the same attributes, which are there once. */
   hasSharedAttributes = false;
+  /** The numbers by row, in halves; there are none of steps unless `hasSteps`. */
+  readonly offsets = new DeltaRows();
+  readonly times = new DeltaRows();
+  readonly steps = new DeltaRows();
   readonly #bodyRows = new TextRows();
   readonly #attributeRows = new TextRows();
 
@@ -71,22 +81,19 @@ export class BlockView {
     return this.bodyEnd > this.bodyStart;
   }
 
+  get hasSteps(): boolean {
+    return this.stepsEnd > this.stepsStart;
+  }
+
   offsetAt(row: number): number {
-    return this.view.getUint32(this.offsets + row * offsetBytes, true);
+    this.offsets.copy(row, row + 1, halves, 0);
+    return halves[0] as number;
   }
 
   /** 0 stands for 9, as an absent one does. */
   severityAt(row: number): number {
     if (this.severityBytes === 0) return 9;
     return this.bytes[this.severities + (this.severityBytes === 1 ? 0 : row)] || 9;
-  }
-
-  timePosition(row: number): number {
-    return this.times + row * timeBytes;
-  }
-
-  stepPosition(row: number): number {
-    return this.steps + row * stepBytes;
   }
 
   metricsPosition(row: number): number {
@@ -119,9 +126,12 @@ export class BlockView {
     this.count = 0;
     this.nameStart = 0;
     this.nameEnd = 0;
-    this.offsets = absent;
-    this.times = absent;
-    this.steps = absent;
+    this.offsetsStart = absent;
+    this.offsetsEnd = absent;
+    this.timesStart = absent;
+    this.timesEnd = absent;
+    this.stepsStart = absent;
+    this.stepsEnd = absent;
     this.severities = absent;
     this.severityBytes = 0;
     this.metrics = absent;
@@ -182,9 +192,6 @@ const { namesPerBlock } = innerLimits;
 /** Reads the block that lies between `start` and `end`. Returns what is wrong with it, or nothing. */
 export function readBlock(block: BlockView, start: number, end: number): string {
   const { bytes, metricNames, attributeNames } = block;
-  let offsetsEnd = absent;
-  let timesEnd = absent;
-  let stepsEnd = absent;
   let metricsEnd = absent;
   let traceIdsEnd = absent;
   let spanIdsEnd = absent;
@@ -197,7 +204,7 @@ export function readBlock(block: BlockView, start: number, end: number): string 
       continue;
     }
     if ((tag & 7) !== 2) {
-      if (tag === 0x1d || tag === 0x21 || tag === 0x29 || tag === 0x49) {
+      if (tag === 0x70 || tag === 0x78 || tag === 0x80 || tag === 0x49) {
         return `field ${tag >>> 3} of a block is not packed`;
       }
       cursor.skip(tag);
@@ -209,21 +216,6 @@ export function readBlock(block: BlockView, start: number, end: number): string 
       case 0x0a:
         block.nameStart = fieldStart;
         block.nameEnd = fieldEnd;
-        break;
-      case 0x1a:
-        if (offsetsEnd !== absent) twice = 'sequence_offset';
-        block.offsets = fieldStart;
-        offsetsEnd = fieldEnd;
-        break;
-      case 0x22:
-        if (timesEnd !== absent) twice = 'time_unix_nano';
-        block.times = fieldStart;
-        timesEnd = fieldEnd;
-        break;
-      case 0x2a:
-        if (stepsEnd !== absent) twice = 'step';
-        block.steps = fieldStart;
-        stepsEnd = fieldEnd;
         break;
       case 0x32:
         block.severities = fieldStart;
@@ -258,6 +250,21 @@ export function readBlock(block: BlockView, start: number, end: number): string 
         block.spanIds = fieldStart;
         spanIdsEnd = fieldEnd;
         break;
+      case 0x72:
+        if (block.offsetsEnd !== absent) twice = 'sequence_delta';
+        block.offsetsStart = fieldStart;
+        block.offsetsEnd = fieldEnd;
+        break;
+      case 0x7a:
+        if (block.timesEnd !== absent) twice = 'time_delta';
+        block.timesStart = fieldStart;
+        block.timesEnd = fieldEnd;
+        break;
+      case 0x82:
+        if (block.stepsEnd !== absent) twice = 'step_delta';
+        block.stepsStart = fieldStart;
+        block.stepsEnd = fieldEnd;
+        break;
       default:
     }
   }
@@ -266,9 +273,6 @@ export function readBlock(block: BlockView, start: number, end: number): string 
   const { count, metricCount, attributeCount } = block;
   if (count < 1) return 'a block has no count; it must be at least 1';
   const lengths: [string, number, number, number, boolean][] = [
-    ['sequence_offset', block.offsets, offsetsEnd, offsetBytes, true],
-    ['time_unix_nano', block.times, timesEnd, timeBytes, true],
-    ['step', block.steps, stepsEnd, stepBytes, false],
     ['metric', block.metrics, metricsEnd, metricCount * metricBytes, metricCount > 0],
     ['trace_id', block.traceIds, traceIdsEnd, traceIdBytes, false],
     ['span_id', block.spanIds, spanIdsEnd, spanIdBytes, false],
@@ -279,8 +283,21 @@ export function readBlock(block: BlockView, start: number, end: number): string 
       return `${name} of a block has ${to - from} bytes; its ${count} events take ${count * width}`;
     }
   }
+  const differences: [string, number, boolean][] = [
+    ['sequence_delta', block.offsetsEnd - block.offsetsStart, true],
+    ['time_delta', block.timesEnd - block.timesStart, true],
+    ['step_delta', block.stepsEnd - block.stepsStart, false],
+  ];
+  for (const [name, length, isRequired] of differences) {
+    if (length === 0 && !isRequired) continue;
+    if (length < count || length > count * mostDeltaBytes) {
+      return `${name} of a block has ${length} bytes; its ${count} events take ${count} to ${count * mostDeltaBytes}`;
+    }
+  }
+  block.offsets.open(bytes, block.offsetsStart, block.offsetsEnd, count, false);
+  block.times.open(bytes, block.timesStart, block.timesEnd, count, true);
+  if (block.hasSteps) block.steps.open(bytes, block.stepsStart, block.stepsEnd, count, true);
   // What is there and empty is absent.
-  if (stepsEnd === block.steps) block.steps = absent;
   if (traceIdsEnd === block.traceIds) block.traceIds = absent;
   if (spanIdsEnd === block.spanIds) block.spanIds = absent;
   if (block.severityBytes > 1 && block.severityBytes !== count) {

@@ -208,8 +208,8 @@ test('a request of many blocks and many rejected events is indexed at once', () 
   const blocks = Array.from({ length: 10_000 }, (_, index) => ({
     name: `n${index}`,
     count: 2,
-    sequence_offset: [index * 2, index * 2 + 1],
-    time_unix_nano: ['1', String(1n << 63n)],
+    sequence_delta: [index * 2, 1],
+    time_delta: ['1', String(BigInt.asIntN(64, (1n << 63n) - 1n))],
   }));
   const segment = makeSegment(segmentId, [
     { producer: { id: producerId(1) }, first_sequence: String(2 ** 53 - 20_000), blocks },
@@ -227,8 +227,8 @@ test('blocks of which nothing is stored leave nothing in the index', () => {
   const block = (offset: number) => ({
     name: 'n',
     count: 1,
-    sequence_offset: [offset],
-    time_unix_nano: ['1'],
+    sequence_delta: [offset],
+    time_delta: ['1'],
     metric_name: names,
     metric: names.map(() => 1),
   });
@@ -255,8 +255,8 @@ test('a key that comes twice in a row event keeps its last value behind blocks w
   const blockOf = (prefix: string, keys: number, offset: number) => ({
     name: 'a',
     count: 1,
-    sequence_offset: [offset],
-    time_unix_nano: ['1'],
+    sequence_delta: [offset],
+    time_delta: ['1'],
     metric_name: Array.from({ length: keys }, (_, index) => `${prefix}${index}`),
     metric: Array.from({ length: keys }, () => 1),
   });

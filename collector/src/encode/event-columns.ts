@@ -30,9 +30,6 @@ export class EventColumns {
   readonly attributes = new TextMapColumn();
   readonly #cursor = new Cursor();
   #nameId = 0;
-  /** The memory of `time` and `step`, to copy their rows as bytes. */
-  #timeBytes = new Uint8Array(0);
-  #stepBytes = new Uint8Array(0);
 
   reset(rows: number): void {
     this.rows = 0;
@@ -49,8 +46,6 @@ export class EventColumns {
     this.stepIsNull = new Uint8Array(rows);
     this.sequence = new Uint32Array(rows * 2);
     this.severity = new Uint8Array(rows);
-    this.#timeBytes = new Uint8Array(this.time.buffer);
-    this.#stepBytes = new Uint8Array(this.step.buffer);
   }
 
   /** Starts reading a segment; `add` takes bounds within it. */
@@ -179,8 +174,14 @@ export class EventColumns {
     const rows = to - from;
     this.rows += rows;
     this.#addName(bytes, block.nameStart, block.nameEnd, rows);
-    if (rows === 1) this.#addTimeAndStep(block, from, row);
-    else this.#addTimesAndSteps(block, from, to, row);
+    block.times.copy(from, to, this.time, row * 2);
+    if (block.hasSteps) {
+      block.steps.copy(from, to, this.step, row * 2);
+      this.stepIsNull.fill(0, row, this.rows);
+    } else {
+      this.step.fill(0, row * 2, this.rows * 2);
+      this.stepIsNull.fill(1, row, this.rows);
+    }
     this.#replaceZeroTimes(row, receivedLow, receivedHigh);
     this.#addSequences(block, from, to, firstSequence, row);
     if (rows === 1) {
@@ -198,30 +199,6 @@ export class EventColumns {
     addIds(this.spanIds, bytes, block.spanIds, spanIdBytes, from, to);
   }
 
-  #addTimeAndStep(block: BlockView, from: number, row: number): void {
-    const { view } = block;
-    const time = block.timePosition(from);
-    this.time[row * 2] = view.getUint32(time, true);
-    this.time[row * 2 + 1] = view.getUint32(time + 4, true);
-    const hasStep = block.steps !== absent;
-    const step = block.stepPosition(from);
-    this.step[row * 2] = hasStep ? view.getUint32(step, true) : 0;
-    this.step[row * 2 + 1] = hasStep ? view.getUint32(step + 4, true) : 0;
-    this.stepIsNull[row] = hasStep ? 0 : 1;
-  }
-
-  #addTimesAndSteps(block: BlockView, from: number, to: number, row: number): void {
-    const { bytes } = block;
-    this.#timeBytes.set(bytes.subarray(block.timePosition(from), block.timePosition(to)), row * 8);
-    if (block.steps === absent) {
-      this.step.fill(0, row * 2, this.rows * 2);
-      this.stepIsNull.fill(1, row, this.rows);
-    } else {
-      this.#stepBytes.set(bytes.subarray(block.stepPosition(from), block.stepPosition(to)), row * 8);
-      this.stepIsNull.fill(0, row, this.rows);
-    }
-  }
-
   #replaceZeroTimes(row: number, receivedLow: number, receivedHigh: number): void {
     const { time } = this;
     for (let pair = row * 2; pair < this.rows * 2; pair += 2) {
@@ -233,10 +210,9 @@ export class EventColumns {
 
   #addSequences(block: BlockView, from: number, to: number, firstSequence: number, row: number): void {
     const { sequence } = this;
-    const { view, offsets } = block;
-    let pair = row * 2;
-    for (let at = from; at < to; at++, pair += 2) {
-      const number = firstSequence + view.getUint32(offsets + at * 4, true);
+    block.offsets.copy(from, to, sequence, row * 2);
+    for (let pair = row * 2; pair < this.rows * 2; pair += 2) {
+      const number = firstSequence + (sequence[pair] as number);
       sequence[pair] = number;
       sequence[pair + 1] = number / 4294967296;
     }

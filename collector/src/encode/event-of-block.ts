@@ -3,18 +3,18 @@
  *
  * Source of the format: https://protobuf.dev/programming-guides/encoding/
  */
+import type { DeltaRows } from '../deltas.js';
 import { absent, type BlockView, skipTexts, spanIdBytes, traceIdBytes } from '../event-block.js';
 import { MessageBytes } from './message-bytes.js';
 
 export function encodeBlockEvent(block: BlockView, row: number): Buffer {
   const { bytes } = block;
   const event = new MessageBytes();
-  const time = block.timePosition(row);
-  event.fixed64(0x09, bytes.readBigUInt64LE(time));
+  event.fixed64(0x09, numberAt(block.times, row));
   event.bytes(0x12, bytes.subarray(block.nameStart, block.nameEnd));
   event.uint(0x18, block.severityAt(row));
   if (block.hasBodies) event.bytes(0x22, textAt(bytes, block.bodyPosition(row)));
-  if (block.steps !== absent) event.sint64(0x28, bytes.readBigInt64LE(block.stepPosition(row)));
+  if (block.hasSteps) event.sint64(0x28, BigInt.asIntN(64, numberAt(block.steps, row)));
   for (let metric = 0; metric < block.metricCount; metric++) {
     const entry = new MessageBytes();
     entry.bytes(0x0a, nameAt(block.bytes, block.metricNames, metric));
@@ -34,6 +34,13 @@ export function encodeBlockEvent(block: BlockView, row: number): Buffer {
   if (block.spanIds !== absent) event.bytes(0x4a, idAt(bytes, block.spanIds, row, spanIdBytes));
   return event.end();
 }
+
+function numberAt(numbers: DeltaRows, row: number): bigint {
+  numbers.copy(row, row + 1, halves, 0);
+  return (BigInt(halves[1] as number) << 32n) | BigInt(halves[0] as number);
+}
+
+const halves = new Uint32Array(2);
 
 function nameAt(bytes: Buffer, names: readonly number[], index: number): Buffer {
   return bytes.subarray(names[index * 2], names[index * 2 + 1]);

@@ -8,19 +8,27 @@
  */
 import type { BlockView } from '../event-block.js';
 
-export function timeKey({ view, times }: BlockView, row: number): number {
-  return view.getFloat64(times + row * 8, true);
-}
+const chunkRows = 1024;
+const halves = new Uint32Array(chunkRows * 2);
+/** The same times as keys. */
+const keyChunk = new Float64Array(halves.buffer);
 
-/** Whether rows from..to ascend from `before` on, and each has a time of its own. */
-export function isAscending({ view, times }: BlockView, from: number, to: number, before: number): boolean {
+/**
+ * Whether rows from..to ascend from `before` on, and each has a time of its own: then the last one's key, which
+ * is never NaN; otherwise NaN.
+ */
+export function lastIfAscending({ times }: BlockView, from: number, to: number, before: number): number {
   let last = before;
-  for (let row = from; row < to; row++) {
-    const time = view.getFloat64(times + row * 8, true);
-    if (!(last <= time) || time === 0) return false;
-    last = time;
+  for (let row = from; row < to; row += chunkRows) {
+    const rows = Math.min(chunkRows, to - row);
+    times.copy(row, row + rows, halves, 0);
+    for (let at = 0; at < rows; at++) {
+      const time = keyChunk[at] as number;
+      if (!(last <= time) || time === 0) return Number.NaN;
+      last = time;
+    }
   }
-  return true;
+  return last;
 }
 
 export interface RowSources {
@@ -49,6 +57,7 @@ export function orderRows(entries: Uint32Array, sources: RowSources): RowRuns {
     count += (blocks[entry] as number) < 0 ? 1 : (ends[entry] as number) - (starts[entry] as number);
   }
   const keys = new Float64Array(count);
+  const keyHalves = new Uint32Array(keys.buffer);
   const owners = new Uint32Array(count);
   const rows = new Uint32Array(count);
   let at = 0;
@@ -56,9 +65,9 @@ export function orderRows(entries: Uint32Array, sources: RowSources): RowRuns {
     const block = blocks[entry] as number;
     const from = block < 0 ? 0 : (starts[entry] as number);
     const to = block < 0 ? 1 : (ends[entry] as number);
+    if (block >= 0) (views[block] as BlockView).times.copy(from, to, keyHalves, at * 2);
     for (let row = from; row < to; row++) {
-      const own = block < 0 ? 0 : timeKey(views[block] as BlockView, row);
-      keys[at] = own === 0 ? (times[entry] as number) : own;
+      if (keys[at] === 0) keys[at] = times[entry] as number;
       owners[at] = entry;
       rows[at++] = row;
     }

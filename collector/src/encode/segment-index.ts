@@ -17,7 +17,7 @@ import type { EventRange, Producer, RequestRecord, SegmentContents } from '../re
 import { defaultName } from './default-name.js';
 import { Dictionary } from './dictionary.js';
 import { encodeBlockEvent } from './event-of-block.js';
-import { isAscending, orderRows, timeKey } from './row-order.js';
+import { lastIfAscending, orderRows } from './row-order.js';
 
 interface Group {
   readonly producer: number;
@@ -416,10 +416,8 @@ export class SegmentIndex {
         continue;
       }
       const view = this.views[block] as BlockView;
-      const start = this.starts[entry] as number;
-      const end = this.ends[entry] as number;
-      if (!isAscending(view, start, end, before)) return false;
-      before = timeKey(view, end - 1);
+      before = lastIfAscending(view, this.starts[entry] as number, this.ends[entry] as number, before);
+      if (Number.isNaN(before)) return false;
     }
     return true;
   }
@@ -447,11 +445,10 @@ export class SegmentIndex {
     const to = runs.to[run] as number;
     if (from === this.starts[source] && to === this.ends[source]) return source;
     const request = this.requests[source] as number;
-    const entry = this.#addEntry(request, block, from, to, this.sequences[source] as number);
+    const { firstSequence } = (this.#segment as SegmentContents).requests[request] as RequestRecord;
+    const sequence = firstSequence + (this.views[block] as BlockView).offsetAt(from);
+    const entry = this.#addEntry(request, block, from, to, sequence);
     this.#times[entry] = this.#times[source] as number;
-    const view = this.views[block] as BlockView;
-    const first = view.offsetAt(this.starts[source] as number);
-    this.sequences[entry] = (this.sequences[source] as number) + view.offsetAt(from) - first;
     return entry;
   }
 }

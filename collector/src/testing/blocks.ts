@@ -66,9 +66,9 @@ function toBlock(rows: readonly { event: Event; offset: number }[]): Block {
   return {
     name: first.name ?? '',
     count: rows.length,
-    sequence_offset: rows.map(({ offset }) => offset),
-    time_unix_nano: events.map(({ time_unix_nano }) => time_unix_nano ?? '0'),
-    ...(hasStep && { step: events.map(({ step }) => step as string) }),
+    sequence_delta: rows.map(({ offset }, row) => offset - (rows[row - 1]?.offset ?? 0)),
+    time_delta: differences(events.map(({ time_unix_nano }) => BigInt(String(time_unix_nano ?? 0)))),
+    ...(hasStep && { step_delta: differences(events.map(({ step }) => BigInt(String(step)))) }),
     severity_number: Buffer.from(isUniform ? severities.slice(0, 1) : severities),
     body: bodies.every((body) => body === '') ? Buffer.alloc(0) : Buffer.concat(bodies.map(text)),
     metric_name: Object.keys(first.metrics ?? {}),
@@ -82,4 +82,9 @@ function toBlock(rows: readonly { event: Event; offset: number }[]): Block {
       span_id: Buffer.concat(events.map(({ span_id }) => span_id as Buffer)),
     }),
   };
+}
+
+/** Modulo 2^64, as sint64 holds them. */
+export function differences(numbers: readonly bigint[]): string[] {
+  return numbers.map((number, row) => String(BigInt.asIntN(64, number - (numbers[row - 1] ?? 0n))));
 }

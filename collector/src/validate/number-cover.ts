@@ -4,11 +4,14 @@
  * An event is counted by its place among the events, which is its offset without the lost numbers before
  * it: so there are as many places as events, however many numbers were lost.
  */
+import { walkDeltas } from '../deltas.js';
 import type { Loss } from '../record.js';
+import { wrongCount } from './scan-block.js';
 
-/** Of a block: where its offsets begin, and how many there are. */
+/** Of a block: where the differences of its offsets lie, and how many there are. */
 export interface BlockNumbers {
-  readonly offsets: number;
+  readonly start: number;
+  readonly end: number;
   readonly count: number;
 }
 
@@ -17,7 +20,7 @@ let marks = new Uint8Array(16_384);
 
 /** What is wrong with the numbers, or nothing. `losses` ascend without overlap. */
 export function findNumberProblem(
-  view: DataView,
+  bytes: Buffer,
   blocks: readonly BlockNumbers[],
   request: { losses: readonly Loss[]; firstSequence: number; eventCount: number },
 ): string {
@@ -29,8 +32,8 @@ export function findNumberProblem(
   for (const block of blocks) {
     const problem =
       losses.length === 0
-        ? markOffsets(view, block, eventCount)
-        : markBetweenLosses(view, block, { ...request, lostBefore });
+        ? markOffsets(bytes, block, eventCount)
+        : markBetweenLosses(bytes, block, { ...request, lostBefore });
     if (problem !== '') return problem;
   }
   for (let place = 0; place < eventCount; place++) taken += marks[place] as number;
@@ -38,45 +41,78 @@ export function findNumberProblem(
   return `two events of the request have the same sequence: ${eventCount} events take ${taken} numbers`;
 }
 
-function markOffsets(view: DataView, { offsets, count }: BlockNumbers, eventCount: number): string {
+function markOffsets(bytes: Buffer, block: BlockNumbers, eventCount: number): string {
   let before = -1;
-  for (let row = 0; row < count; row++) {
-    const offset = view.getUint32(offsets + row * 4, true);
-    if (offset <= before) return descending(before, offset);
-    if (offset >= eventCount) return beyond(offset, eventCount);
-    marks[offset] = 1;
-    before = offset;
-  }
-  return '';
+  let problem = '';
+  const isWhole = walkDeltas({ bytes, ...block, isSigned: false }, (halves, rows) => {
+    for (let at = 0; at < rows * 2; at += 2) {
+      const offset = halves[at] as number;
+      if (halves[at + 1] !== 0 || offset <= before || offset >= eventCount) {
+        problem = wrongOffset(before, halves, at, eventCount);
+        return false;
+      }
+      marks[offset] = 1;
+      before = offset;
+    }
+    return true;
+  });
+  return problem === '' && !isWhole ? wrongCount('sequence_delta', block.count) : problem;
 }
 
 function markBetweenLosses(
-  view: DataView,
-  { offsets, count }: BlockNumbers,
+  bytes: Buffer,
+  block: BlockNumbers,
   request: Parameters<typeof findNumberProblem>[2] & { lostBefore: Float64Array },
 ): string {
   const { losses, firstSequence, eventCount, lostBefore } = request;
   let before = -1;
-  // Not from the first loss on: each of many blocks may lie behind many of them.
-  let loss = lossesBefore(losses, firstSequence + view.getUint32(offsets, true));
-  let lost = lostBefore[loss] as number;
-  for (let row = 0; row < count; row++) {
-    const offset = view.getUint32(offsets + row * 4, true);
-    if (offset <= before) return descending(before, offset);
-    const sequence = firstSequence + offset;
-    for (let next = losses[loss]; next !== undefined && next.firstSequence <= sequence; next = losses[loss]) {
-      if (sequence < next.firstSequence + next.count) {
-        return `sequence ${sequence} is an event of a block and lies in a loss`;
-      }
-      lost += next.count;
-      loss++;
+  let loss = 0;
+  let lost = 0;
+  let problem = '';
+  const isWhole = walkDeltas({ bytes, ...block, isSigned: false }, (halves, rows, firstRow) => {
+    if (firstRow === 0) {
+      // Not from the first loss on: each of many blocks may lie behind many of them.
+      loss = lossesBefore(losses, firstSequence + (halves[0] as number));
+      lost = lostBefore[loss] as number;
     }
-    const place = offset - lost;
-    if (place >= eventCount) return beyond(offset, eventCount + lost);
-    marks[place] = 1;
-    before = offset;
-  }
-  return '';
+    for (let at = 0; at < rows * 2; at += 2) {
+      const offset = halves[at] as number;
+      if (halves[at + 1] !== 0 || offset <= before) {
+        problem = wrongOffset(before, halves, at, eventCount + lost);
+        return false;
+      }
+      const sequence = firstSequence + offset;
+      for (
+        let next = losses[loss];
+        next !== undefined && next.firstSequence <= sequence;
+        next = losses[loss]
+      ) {
+        if (sequence < next.firstSequence + next.count) {
+          problem = `sequence ${sequence} is an event of a block and lies in a loss`;
+          return false;
+        }
+        lost += next.count;
+        loss++;
+      }
+      const place = offset - lost;
+      if (place >= eventCount) {
+        problem = wrongOffset(before, halves, at, eventCount + lost);
+        return false;
+      }
+      marks[place] = 1;
+      before = offset;
+    }
+    return true;
+  });
+  return problem === '' && !isWhole ? wrongCount('sequence_delta', block.count) : problem;
+}
+
+/** What is wrong with the offset whose halves stand at `at`: it does not ascend, or is none of the request's. */
+function wrongOffset(before: number, halves: Uint32Array, at: number, numbers: number): string {
+  const offset = (halves[at] as number) + (halves[at + 1] as number) * 4294967296;
+  if (offset <= before)
+    return `a block has two events with offset ${offset}; a sequence_delta must be at least 1`;
+  return `a block has an event with offset ${offset}; the request's numbers end at offset ${numbers - 1}`;
 }
 
 /** How many numbers the losses before each one cover. */
@@ -97,12 +133,4 @@ function lossesBefore(losses: readonly Loss[], sequence: number): number {
     else to = middle;
   }
   return from;
-}
-
-function descending(before: number, offset: number): string {
-  return `a block has sequence_offset ${offset} behind ${before}; they must ascend`;
-}
-
-function beyond(offset: number, numbers: number): string {
-  return `a block has sequence_offset ${offset}; the request's numbers end at offset ${numbers - 1}`;
 }

@@ -12,9 +12,9 @@ type Block = NonNullable<LogRequest['blocks']>[number];
 const good = {
   name: 'train.step',
   count: 3,
-  sequence_offset: [0, 1, 2],
-  time_unix_nano: ['1', '2', '3'],
-  step: ['-1', '0', '1'],
+  sequence_delta: [0, 1, 1],
+  time_delta: ['1', '1', '1'],
+  step_delta: ['-1', '1', '1'],
   severity_number: Buffer.from([9]),
   body: Buffer.alloc(0),
   metric_name: ['loss', 'lr'],
@@ -23,13 +23,17 @@ const good = {
   attribute: Buffer.concat(['a', 'b', 'c'].map(text)),
 } satisfies Block;
 
+function offsets(numbers: readonly number[]): number[] {
+  return numbers.map((number, row) => number - (numbers[row - 1] ?? 0));
+}
+
 function scan(blocks: readonly Block[], more: Partial<LogRequest> = {}) {
   return scanRequest(encodeRequest({ first_sequence: '10', blocks: [...blocks], ...more }), messageLimits);
 }
 
 test('events of blocks take the numbers that their offsets say', () => {
-  const second = { ...good, sequence_offset: [1, 3, 5] };
-  const result = scan([{ ...good, sequence_offset: [0, 2, 4] }, second]);
+  const second = { ...good, sequence_delta: offsets([1, 3, 5]) };
+  const result = scan([{ ...good, sequence_delta: offsets([0, 2, 4]) }, second]);
   assert.ok(result.kind === 'scanned', JSON.stringify(result));
   assert.deepEqual(
     [result.firstSequence, result.lastSequence, result.eventCount, result.rejections],
@@ -43,12 +47,12 @@ test('losses lie between the events of blocks, however many numbers they cover',
     count: String(count),
     reason: 'LOSS_REASON_BUFFER_FULL' as const,
   });
-  const result = scan([{ ...good, sequence_offset: [0, 4_000_000_001, 4_000_000_004] }], {
+  const result = scan([{ ...good, sequence_delta: offsets([0, 4_000_000_001, 4_000_000_004]) }], {
     losses: [loss(11, 4_000_000_000), loss(4_000_000_012, 2), loss(4_000_000_015, 9_000_000)],
   });
   assert.ok(result.kind === 'scanned', JSON.stringify(result));
   assert.equal(result.lastSequence, 10 + 3 + 4_000_000_000 + 2 + 9_000_000 - 1);
-  const inLoss = scan([{ ...good, sequence_offset: [0, 1, 4] }], { losses: [loss(11, 3)] });
+  const inLoss = scan([{ ...good, sequence_delta: offsets([0, 1, 4]) }], { losses: [loss(11, 3)] });
   assert.match(
     inLoss.kind === 'invalid' ? inLoss.problem : '',
     /sequence 11 is an event of a block and lies in a loss/,
@@ -60,11 +64,31 @@ for (const [name, block, problem] of [
   ['without a count', { count: 0 }, /no count/],
   [
     'with too few offsets',
-    { sequence_offset: [0, 1] },
-    /sequence_offset of a block has 8 bytes; its 3 events take 12/,
+    { sequence_delta: [0, 1] },
+    /sequence_delta of a block has 2 bytes; its 3 events take 3 to 30/,
   ],
-  ['with too many times', { time_unix_nano: ['1', '2', '3', '4'] }, /time_unix_nano of a block has 32 bytes/],
-  ['with a step too few', { step: ['1', '2'] }, /step of a block has 16 bytes; its 3 events take 24/],
+  ['with too many times', { time_delta: ['1', '1', '1', '1'] }, /time_delta of a block does not hold just 3/],
+  [
+    'with a time too few',
+    { time_delta: ['1', '1000000'] },
+    /time_delta of a block does not hold just 3 numbers/,
+  ],
+  ['with a step too few', { step_delta: ['1', '2'] }, /step_delta of a block has 2 bytes/],
+  [
+    'with a step too many',
+    { step_delta: ['1', '2', '3', '4'] },
+    /step_delta of a block does not hold just 3/,
+  ],
+  [
+    'with an offset too many',
+    { sequence_delta: [0, 1, 1, 1] },
+    /sequence_delta of a block does not hold just 3/,
+  ],
+  [
+    'with offsets beyond 32 bits',
+    { sequence_delta: [0, 4294967295, 4294967295] },
+    /offset 4294967295;|offset 8589934590/,
+  ],
   [
     'with a metric too few',
     { metric: [1, 2, 3, 4, 5] },
@@ -97,9 +121,16 @@ for (const [name, block, problem] of [
     /trace_id of a block has 47 bytes; its 3 events take 48/,
   ],
   ['with a span id too few', { span_id: Buffer.alloc(16) }, /span_id of a block has 16 bytes/],
-  ['with offsets that do not ascend', { sequence_offset: [0, 2, 1] }, /sequence_offset 1 behind 2/],
-  ['with an offset that comes twice', { sequence_offset: [0, 1, 1] }, /sequence_offset 1 behind 1/],
-  ['with an offset beyond the request', { sequence_offset: [0, 1, 3] }, /numbers end at offset 2/],
+  [
+    'with offsets that stand still',
+    { sequence_delta: [1, 0, 1] },
+    /two events with offset 1; a sequence_delta must be at least 1/,
+  ],
+  [
+    'with an offset beyond the request',
+    { sequence_delta: [0, 1, 2] },
+    /offset 3; the request's numbers end at offset 2/,
+  ],
   ['with a metric name twice', { metric_name: ['loss', 'loss'] }, /the name "loss" twice/],
 ] as const satisfies readonly (readonly [string, Partial<Block>, RegExp])[]) {
   test(`a block ${name} makes the request invalid`, () => {
@@ -118,8 +149,8 @@ test('many names are compared too', () => {
 test('two blocks with the same number make the request invalid', () => {
   const result = scan([
     good,
-    { ...good, sequence_offset: [3, 4, 5] },
-    { ...good, sequence_offset: [5, 6, 7] },
+    { ...good, sequence_delta: offsets([3, 4, 5]) },
+    { ...good, sequence_delta: offsets([5, 6, 7]) },
   ]);
   assert.match(result.kind === 'invalid' ? result.problem : '', /9 events take 8 numbers/);
 });
@@ -137,13 +168,13 @@ test('an array in two pieces, and one that is not packed, are invalid', () => {
       Buffer.concat([Buffer.from([0x10, 1, 0x22, (block.length & 0x7f) | 0x80, block.length >> 7]), block]),
       messageLimits,
     );
-  const twice = request(Buffer.concat([inner, Buffer.from([0x1a, 4, 9, 0, 0, 0])]));
+  const twice = request(Buffer.concat([inner, Buffer.from([0x72, 1, 9])]));
   assert.match(
     twice.kind === 'invalid' ? twice.problem : '',
-    /sequence_offset of a block comes in more than one/,
+    /sequence_delta of a block comes in more than one/,
   );
-  const loose = request(Buffer.concat([inner, Buffer.from([0x1d, 9, 0, 0, 0])]));
-  assert.match(loose.kind === 'invalid' ? loose.problem : '', /field 3 of a block is not packed/);
+  const loose = request(Buffer.concat([inner, Buffer.from([0x70, 9])]));
+  assert.match(loose.kind === 'invalid' ? loose.problem : '', /field 14 of a block is not packed/);
 });
 
 test('a limit costs the events of a block that break it, with their numbers', () => {
@@ -185,7 +216,7 @@ test('a text that is not UTF-8 costs its event alone, though its neighbours are 
   };
   const bodies = {
     ...good,
-    sequence_offset: [3, 4, 5],
+    sequence_delta: offsets([3, 4, 5]),
     body: Buffer.concat([text('ä'), text('ö'), row([1, 0xff])]),
   };
   const result = scan([block, bodies]);
@@ -207,7 +238,7 @@ test('a shared attribute that is not UTF-8 costs every event', () => {
 test('no prefix and no changed byte of a request of blocks is more than refused', () => {
   const bytes = encodeRequest({
     first_sequence: '10',
-    blocks: [good, { ...good, sequence_offset: [3, 4, 5] }],
+    blocks: [good, { ...good, sequence_delta: offsets([3, 4, 5]) }],
   });
   for (let length = 0; length < bytes.length; length++) scanRequest(bytes.subarray(0, length), messageLimits);
   for (let at = 0; at < bytes.length; at++) {
@@ -225,8 +256,8 @@ test('attributes that are there once for many events cannot make gigabytes of a 
   const shared = (bytes: number): Block => ({
     name: 'n',
     count: rows.length,
-    sequence_offset: rows,
-    time_unix_nano: rows.map(() => '1'),
+    sequence_delta: offsets(rows),
+    time_delta: rows.map(() => '1'),
     attribute_name: ['config'],
     attribute: text('x'.repeat(bytes)),
   });
@@ -253,8 +284,8 @@ test('names are counted before they are kept, and rejected events before there a
       {
         name: 'x'.repeat(300),
         count: rows.length,
-        sequence_offset: rows,
-        time_unix_nano: rows.map(() => '1'),
+        sequence_delta: offsets(rows),
+        time_delta: rows.map(() => '1'),
       },
     ],
   });
@@ -271,18 +302,18 @@ test('many blocks behind many losses are looked through once', () => {
     reason: 'LOSS_REASON_CLOSED' as const,
   }));
   // The first events lie between the losses, the others behind them all.
-  const offsets = [...losses.keys()].map((index) => index * 2 + 1);
+  const places = [...losses.keys()].map((index) => index * 2 + 1);
   const blocks = Array.from({ length: 9_000 }, (_, index) => ({
     name: 'n',
     count: 1,
-    sequence_offset: [offsets.length * 2 + index],
-    time_unix_nano: ['1'],
+    sequence_delta: offsets([places.length * 2 + index]),
+    time_delta: ['1'],
   }));
   const between = {
     name: 'n',
     count: 10_000,
-    sequence_offset: offsets,
-    time_unix_nano: offsets.map(() => '1'),
+    sequence_delta: offsets(places),
+    time_delta: places.map(() => '1'),
   };
   const bytes = encodeRequest({ first_sequence: '1', blocks: [between, ...blocks], losses });
   const before = process.cpuUsage();

@@ -1,12 +1,15 @@
 /**
- * Checks the events of one `EventBlock`, whose arrays have the right lengths already (event-block.ts).
+ * Checks the events of one `EventBlock`, whose arrays of fixed width have the right lengths already
+ * (event-block.ts).
  *
  * Invariants:
- * 1. A text that is cut short, names that come twice, and offsets that do not ascend make the block
- *    invalid; a limit that is broken costs the events that break it.
+ * 1. A text that is cut short, names that come twice, and differences that are not as many as the events make the
+ *    block invalid; a limit that is broken costs the events that break it. That offsets ascend is looked at once
+ *    all of the request is known (number-cover.ts).
  * 2. A good event costs a look at its time, its offset and the lengths of its texts, and allocates nothing.
  */
 import { isAscii } from 'node:buffer';
+import { walkDeltas } from '../deltas.js';
 import { type BlockView, skipTexts } from '../event-block.js';
 import type { MessageLimits } from '../limits.js';
 import { isValidUtf8 } from '../utf8.js';
@@ -37,6 +40,11 @@ export function scanBlock(block: BlockView, limits: MessageLimits, rejected: Rej
   const attributes = scanTexts(bytes, block.attributesStart, block.attributesEnd, attributeTexts);
   if (attributes.problem !== '') return `attribute of a block ${attributes.problem}`;
 
+  const times = scanTimes(block);
+  if (times.problem !== '') return times.problem;
+  const stepProblem = scanSteps(block);
+  if (stepProblem !== '') return stepProblem;
+
   const whole = findShapeProblem(block, limits);
   if (whole !== undefined) {
     for (let row = 0; row < count && rejected.length <= limits.rejectionsPerRequest; row++) {
@@ -44,13 +52,12 @@ export function scanBlock(block: BlockView, limits: MessageLimits, rejected: Rej
     }
     return '';
   }
-  const hasLateTime = scanTimes(block);
   const hasHighSeverity = scanSeverities(block);
   const shape = shapeBytes(block);
   const isLarge =
     shape + (block.bodyEnd - block.bodyStart) + (block.attributesEnd - block.attributesStart) >
     limits.eventBytes;
-  if (!hasLateTime && !hasHighSeverity && !isLarge && bodies.isUtf8 && attributes.isUtf8) return '';
+  if (!times.hasLate && !hasHighSeverity && !isLarge && bodies.isUtf8 && attributes.isUtf8) return '';
   for (let row = 0; row < count && rejected.length <= limits.rejectionsPerRequest; row++) {
     const problem = findRowProblem(block, row, limits, shape);
     if (problem !== undefined) rejected.push({ offset: block.offsetAt(row), ...problem });
@@ -108,10 +115,11 @@ function findRowProblem(
   shape: number,
 ): Problem | undefined {
   const { bytes } = block;
-  if ((bytes[block.timePosition(row) + 7] as number) >= 0x80) {
+  block.times.copy(row, row + 1, time, 0);
+  if ((time[1] as number) >= 0x8000_0000) {
     return {
       reason: reason.time_out_of_range,
-      detail: 'time_unix_nano is 2^63 or more; it must be less',
+      detail: 'the time is 2^63 nanoseconds or more; it must be less',
     };
   }
   const severity = block.severityAt(row);
@@ -151,13 +159,29 @@ function shapeBytes(block: BlockView): number {
   return size;
 }
 
-/** Whether a time is 2^63 or more. */
-function scanTimes({ bytes, times, count }: BlockView): boolean {
+/** Whether there are as many times as events, and whether one is 2^63 or more. */
+function scanTimes(block: BlockView): { problem: string; hasLate: boolean } {
+  const { bytes, timesStart: start, timesEnd: end, count } = block;
   let high = 0;
-  const end = times + count * 8;
-  for (let at = times + 7; at < end; at += 8) high |= bytes[at] as number;
-  return high >= 0x80;
+  const isWhole = walkDeltas({ bytes, start, end, count, isSigned: true }, (halves, rows) => {
+    for (let at = 1; at < rows * 2; at += 2) high |= halves[at] as number;
+    return true;
+  });
+  return { problem: isWhole ? '' : wrongCount('time_delta', count), hasLate: high < 0 };
 }
+
+function scanSteps({ bytes, stepsStart: start, stepsEnd: end, count, hasSteps }: BlockView): string {
+  if (!hasSteps) return '';
+  const isWhole = walkDeltas({ bytes, start, end, count, isSigned: true }, () => true);
+  return isWhole ? '' : wrongCount('step_delta', count);
+}
+
+/** What a block is told whose differences are not as many as its events. */
+export function wrongCount(field: string, count: number): string {
+  return `${field} of a block does not hold just ${count} numbers`;
+}
+
+const time = new Uint32Array(2);
 
 function scanSeverities({ bytes, severities, severityBytes }: BlockView): boolean {
   let most = 0;

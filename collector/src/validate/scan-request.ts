@@ -102,7 +102,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
       block.clear();
       const problem = readBlock(block, cursor.fieldStart, cursor.fieldEnd);
       if (problem !== '') return invalid(problem);
-      blocks.push({ offsets: block.offsets, count: block.count });
+      blocks.push({ start: block.offsetsStart, end: block.offsetsEnd, count: block.count });
       blockEvents += block.count;
       if (blocks.length > limits.blocksPerRequest) {
         return invalid(
@@ -196,7 +196,7 @@ export function scanRequest(bytes: Buffer, limits: MessageLimits): RequestScan {
   }
   let rejections = withSequences(rejected, firstSequence, losses);
   if (block !== undefined) {
-    const problem = findNumberProblem(block.view, blocks, { losses, firstSequence, eventCount });
+    const problem = findNumberProblem(bytes, blocks, { losses, firstSequence, eventCount });
     if (problem !== '') return invalid(problem);
     rejections = rejectedRows
       .map(({ offset, reason, detail }) => ({ sequence: firstSequence + offset, reason, detail }))

@@ -16,9 +16,6 @@ export interface BlockRequest {
 const tagOf = {
   name: 0x0a,
   count: 0x10,
-  offsets: 0x1a,
-  times: 0x22,
-  steps: 0x2a,
   severities: 0x32,
   bodies: 0x3a,
   metricName: 0x42,
@@ -27,6 +24,9 @@ const tagOf = {
   attributes: 0x5a,
   traceIds: 0x62,
   spanIds: 0x6a,
+  offsets: 0x72,
+  times: 0x7a,
+  steps: 0x82,
 } as const;
 const arrayTags: readonly number[] = [tagOf.offsets, tagOf.times, tagOf.steps, tagOf.metrics];
 
@@ -51,16 +51,15 @@ function encodeField({ tag, content }: Field): Buffer {
     : Buffer.concat([head, content]);
 }
 
-function uint32s(values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 4);
-  for (const [at, value] of values.entries()) bytes.writeUInt32LE(value >>> 0, at * 4);
-  return bytes;
-}
-
-function uint64s(values: readonly bigint[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 8);
-  for (const [at, value] of values.entries()) bytes.writeBigUInt64LE(BigInt.asUintN(64, value), at * 8);
-  return bytes;
+/** Each number as the difference to the one before, modulo 2^64. */
+function differences(values: readonly bigint[], isSigned = true): Buffer {
+  const zigzag = (value: bigint): bigint => (value >= 0n ? value << 1n : -(value << 1n) - 1n);
+  return Buffer.concat(
+    values.map((value, at) => {
+      const difference = value - (values[at - 1] ?? 0n);
+      return varint(isSigned ? zigzag(BigInt.asIntN(64, difference)) : BigInt.asUintN(32, difference));
+    }),
+  );
 }
 
 /** The block of the events with these offsets. */
@@ -79,15 +78,17 @@ function blockOf(offsets: readonly number[], random: Random): Field[] {
   const fields = [
     field(tagOf.name, Buffer.from(random.pick(words))),
     field(tagOf.count, varint(BigInt(count))),
-    field(tagOf.offsets, uint32s(offsets)),
-    field(tagOf.times, uint64s(rows(time))),
+    field(tagOf.offsets, differences(offsets.map(BigInt), false)),
+    field(tagOf.times, differences(rows(time))),
     ...metricNames.map((name) => field(tagOf.metricName, Buffer.from(name))),
     ...attributeNames.map((name) => field(tagOf.attributeName, Buffer.from(name))),
   ];
   const maybe = (chance: number, tag: number, make: () => Buffer): void => {
     if (random.chance(chance)) fields.push(field(tag, make()));
   };
-  maybe(0.5, tagOf.steps, () => uint64s(rows(() => BigInt(random.whole(-1000, 1000)))));
+  maybe(0.5, tagOf.steps, () =>
+    differences(rows(() => BigInt(random.pick([random.whole(-1000, 1000), 2 ** 53, -(2 ** 60)])))),
+  );
   maybe(0.7, tagOf.severities, () =>
     Buffer.from(random.chance(0.5) ? [random.pick([0, 9, 24])] : rows(() => random.pick([0, 5, 9, 24, 25]))),
   );
@@ -169,17 +170,25 @@ const spoils: Readonly<Record<string, Spoil>> = {
   },
   'block-offset': (request, random) => {
     const { field } = pickField(request, random, [tagOf.offsets]) as { field: Field };
-    const at = random.whole(0, field.content.length / 4 - 1) * 4;
-    const offset = field.content.readUInt32LE(at);
-    field.content.writeUInt32LE(
-      random.pick([offset + 1, Math.max(0, offset - 1), 0, 1, 2 ** 31, 2 ** 32 - 1]),
-      at,
-    );
+    const at = random.whole(0, field.content.length - 1);
+    const difference = random.pick([
+      [random.whole(0, 3)],
+      [0x80, 0],
+      [0xff, 0xff, 0xff, 0xff, 0x0f],
+      [0x80, 0x80, 0x80, 0x80, 0x10],
+      [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+      [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
+    ]);
+    const { content } = field;
+    field.content = Buffer.concat([
+      content.subarray(0, at),
+      Buffer.from(difference),
+      content.subarray(at + 1),
+    ]);
   },
   'block-offsets-swapped': (request, random) => {
     const { field } = pickField(request, random, [tagOf.offsets]) as { field: Field };
-    const { content } = field;
-    field.content = Buffer.concat([content.subarray(-4), content.subarray(4, -4), content.subarray(0, 4)]);
+    field.content = Buffer.from([...field.content].reverse());
   },
   'block-count': (request, random) => {
     const { field } = pickField(request, random, [tagOf.count]) as { field: Field };
@@ -230,11 +239,13 @@ const spoils: Readonly<Record<string, Spoil>> = {
     const found = pickField(request, random, arrayTags);
     if (found === undefined) return;
     const { fields, field } = found;
-    const width = field.tag === tagOf.offsets ? 4 : 8;
-    const tag = (field.tag & ~7) | (width === 4 ? 5 : 1);
     fields.splice(fields.indexOf(field), random.pick([0, 1]));
-    for (let at = 0; at + width <= field.content.length; at += width)
-      fields.push({ tag, content: field.content.subarray(at, at + width) });
+    if (field.tag === tagOf.metrics) {
+      for (let at = 0; at + 8 <= field.content.length; at += 8)
+        fields.push({ tag: 0x49, content: field.content.subarray(at, at + 8) });
+    } else
+      for (const byte of field.content)
+        fields.push({ tag: field.tag & ~7, content: Buffer.from([byte & 0x7f]) });
   },
   'block-split': (request, random) => {
     const found = pickField(request, random, arrayTags);
@@ -266,15 +277,17 @@ const spoils: Readonly<Record<string, Spoil>> = {
   },
   'block-time': (request, random) => {
     const { field } = pickField(request, random, [tagOf.times]) as { field: Field };
-    const at = random.whole(0, field.content.length / 8 - 1) * 8;
-    field.content.writeBigUInt64LE(random.pick([0n, 1n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n]), at);
+    const times = [0n, 1n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n];
+    const fields = request.blocks.find((one) => one.includes(field)) as Field[];
+    const count = Number(fields.find(({ tag }) => tag === tagOf.count)?.content[0] ?? 1);
+    field.content = differences(Array.from({ length: count }, () => random.pick(times)));
   },
   'block-many-keys': (request, random) => {
     const fields = random.pick(request.blocks);
     const attributes = fields.find(({ tag }) => tag === tagOf.attributes);
     const names = fields.filter(({ tag }) => tag === tagOf.attributeName).length;
     const more = random.pick([1000, 1024, 1100]);
-    const rows = (fields.find(({ tag }) => tag === tagOf.offsets)?.content.length ?? 0) / 4;
+    const rows = fields.find(({ tag }) => tag === tagOf.count)?.content[0] ?? 0;
     if (names > 0 || attributes !== undefined || rows === 0) return;
     for (let key = 0; key < more; key++)
       fields.push({ tag: tagOf.attributeName, content: Buffer.from(`k${key}`) });

@@ -34,10 +34,10 @@ interface Fields {
   readonly arrays: Map<number, Buffer>;
 }
 
-const tags = { offset: 0x1a, time: 0x22, step: 0x2a, metric: 0x4a } as const;
+const tags = { offset: 0x72, time: 0x7a, step: 0x82, metric: 0x4a } as const;
 const arrayTags: readonly number[] = Object.values(tags);
 /** The arrays' fields with the wire type of a single number. */
-const unpackedTags: readonly number[] = [0x1d, 0x21, 0x29, 0x49];
+const unpackedTags: readonly number[] = [0x70, 0x78, 0x80, 0x49];
 
 function fieldsOfBlock(bytes: Buffer): Fields {
   const found: Fields = {
@@ -86,9 +86,14 @@ export function readBlock(bytes: Buffer): ReferenceBlock {
     if (value.length !== 0 && value.length !== count * width) throw new Error('ids have a wrong length');
     return value.length === 0 ? undefined : value;
   };
-  const offsets = array(tags.offset, 4, false) as Buffer;
-  const times = array(tags.time, 8, false) as Buffer;
-  const steps = array(tags.step, 8, true);
+  const numbers = (tag: number, isSigned: boolean): bigint[] => {
+    const found = sumsOf(fields.arrays.get(tag) ?? none, isSigned);
+    if (found.length !== count) throw new Error(`array ${tag} holds ${found.length} numbers, not ${count}`);
+    return found;
+  };
+  const offsets = numbers(tags.offset, false);
+  const times = numbers(tags.time, true);
+  const steps = (fields.arrays.get(tags.step) ?? none).length === 0 ? undefined : numbers(tags.step, true);
   const metrics = array(tags.metric, 8 * metricNames.length, metricNames.length === 0);
   if (metricNames.length === 0 && metrics !== undefined) throw new Error('metrics without names');
   const traceIds = ids(fields.traceIds, 16);
@@ -116,16 +121,14 @@ export function readBlock(bytes: Buffer): ReferenceBlock {
   const shapeBytes = name.length + keys.reduce((sum, key) => sum + key.length, 0) + metricNames.length * 8;
   const events: ReferenceEvent[] = [];
   const rejected: boolean[] = [];
-  const numbers: bigint[] = [];
   for (let row = 0; row < count; row++) {
     const from = isShared ? 0 : row * attributeNames.length;
     const own = texts.slice(from, from + attributeNames.length);
     const body = bodies?.[row] ?? { text: none, size: 0 };
     const severity =
       severities.length === 0 ? 9 : (severities[severities.length === 1 ? 0 : row] as number) || 9;
-    const time = times.readBigUInt64LE(row * 8);
+    const time = times[row] as bigint;
     const size = shapeBytes + body.size + own.reduce((sum, one) => sum + one.size, 0);
-    numbers.push(BigInt(offsets.readUInt32LE(row * 4)));
     rejected.push(
       isShapeBad ||
         time >= 1n << 63n ||
@@ -139,7 +142,7 @@ export function readBlock(bytes: Buffer): ReferenceBlock {
       name: name.toString() || 'log',
       severity,
       body: body.text.toString(),
-      step: steps?.readBigInt64LE(row * 8),
+      step: steps === undefined ? undefined : BigInt.asIntN(64, steps[row] as bigint),
       metrics: new Map(
         metricNames.map((key, at) => [
           key.toString(),
@@ -154,7 +157,27 @@ export function readBlock(bytes: Buffer): ReferenceBlock {
     });
   }
   const shared = isShared ? BigInt(count - 1) * BigInt(fields.attributes.length) : 0n;
-  return { offsets: numbers, events, rejected, expansion: 512n + BigInt(keys.length) * 16n + shared };
+  return { offsets, events, rejected, expansion: 512n + BigInt(keys.length) * 16n + shared };
+}
+
+/** The sums of differences, modulo 2^64. */
+function sumsOf(bytes: Buffer, isSigned: boolean): bigint[] {
+  const sums: bigint[] = [];
+  let sum = 0n;
+  for (let at = 0; at < bytes.length; ) {
+    let value = 0n;
+    for (let index = 0n; ; index++) {
+      const byte = bytes[at++];
+      if (byte === undefined || index > 9n) throw new Error('a difference is cut short or too long');
+      value |= BigInt(byte & 0x7f) << (index * 7n);
+      if (byte < 0x80) break;
+    }
+    value = BigInt.asUintN(64, value);
+    if (isSigned) value = (value & 1n) === 0n ? value >> 1n : -((value + 1n) >> 1n);
+    sum = BigInt.asUintN(64, sum + value);
+    sums.push(sum);
+  }
+  return sums;
 }
 
 /** Strings that each begin with their length. */

@@ -58,10 +58,14 @@ function isOfBlocks(producer: number, first: number): boolean {
   return mixed(producer, first + 7_000_003) % 2 === 0;
 }
 
-function uint32s(values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 4);
-  for (const [index, value] of values.entries()) bytes.writeUInt32LE(value, index * 4);
-  return bytes;
+/** Ascending numbers as differences, and any in zigzag. */
+function differences(values: readonly number[], isSigned: boolean): Buffer {
+  return Buffer.from(
+    values.flatMap((value, index) => {
+      const difference = value - (values[index - 1] ?? 0);
+      return varint(isSigned ? (difference < 0 ? -2 * difference - 1 : 2 * difference) : difference);
+    }),
+  );
 }
 
 /** The `EventBlock` of these events; what it holds is taken from the events as they would be encoded alone. */
@@ -72,11 +76,23 @@ function blockField(producer: number, first: number, sequences: readonly number[
     Buffer.concat([
       field(0x0a, Buffer.from('m')),
       Buffer.from([0x10, ...varint(events.length)]),
-      field(0x1a, uint32s(sequences.map((sequence) => sequence - first))),
-      field(0x22, Buffer.concat(events.map((event) => event.subarray(1, 9)))),
       field(0x32, Buffer.from(events.map((event) => event[13] as number))),
       // A body as it lies in the event: its length, and its text.
       field(0x3a, Buffer.concat(events.map((event) => event.subarray(15)))),
+      field(
+        0x72,
+        differences(
+          sequences.map((sequence) => sequence - first),
+          false,
+        ),
+      ),
+      field(
+        0x7a,
+        differences(
+          events.map((event) => event.readUInt32LE(1)),
+          true,
+        ),
+      ),
     ]),
   );
 }

@@ -17,7 +17,7 @@ test('what is sent by itself asks for nothing', async () => {
 });
 
 test('a flush ends the call that carries the last of it with a mark, and no other call', async () => {
-  const { logger, clock, model } = testLogger({ options: { requestBytes: 1024, callBytes: 4096 } });
+  const { logger, clock, model } = testLogger({ options: { requestBytes: 1024, callBytes: 2048 } });
   for (let step = 0; step < 1000; step++) logger.event('e', { step, text: 'some more text' });
   const flushed = logger.flush();
   await clock.advance(1000);

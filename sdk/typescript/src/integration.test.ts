@@ -177,7 +177,7 @@ test('a buffer stays within its bound while the collector hangs, and drops are c
   const { logger } = await start(context, { behaviour: { hangs: true }, options: { bufferBytes } });
   for (let round = 0; round < 20; round++) {
     for (let step = 1; step <= 1000; step++)
-      logger.event('tick', { value: step, text: 'x'.repeat(50) }, { step });
+      logger.event('tick', { value: step, text: `${'x'.repeat(50)} ${step}` }, { step });
     await delay(1);
     assert.ok(logger.stats().bufferedBytes <= bufferBytes + 8192, String(logger.stats().bufferedBytes));
   }

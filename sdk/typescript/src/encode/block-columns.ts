@@ -1,5 +1,6 @@
 import { AttributeColumn } from './attribute-column.js';
 import { type Block, blockFields } from './block.js';
+import { DeltaColumn } from './delta-column.js';
 import type { EncodedKey } from './encoded-texts.js';
 import type { EventReader } from './event-reader.js';
 import { blockHeadBytes, eventRowBytes } from './event-size.js';
@@ -14,7 +15,8 @@ import { TextColumn } from './text-column.js';
  * Invariants:
  * 1. The first `rows` of every column are whole events; an event that was measured and not kept is in none.
  * 2. While all events have had the same severity, only that is kept; likewise their attributes.
- * 3. Typed arrays are copied to the wire as they are, so the machine must be little-endian (see `make-encoder.ts`).
+ * 3. Numbers that are near each other are kept as they travel, as differences; other arrays are copied to the wire as
+ *    they are, so the machine must be little-endian (see `make-encoder.ts`).
  */
 
 /** Columns begin with about so many bytes each. */
@@ -38,10 +40,13 @@ export class BlockColumns {
   readonly #attributeCount: number;
   readonly #parts: number;
 
+  /** What an event takes in the arrays of fixed width. */
+  readonly #fixedBytes: number;
+
   #capacity = 0;
-  #offsets = new Uint32Array(0);
-  #times = new Uint32Array(0);
-  #steps = new Uint32Array(0);
+  readonly #offsets = new DeltaColumn();
+  readonly #times = new DeltaColumn();
+  readonly #steps = new DeltaColumn();
   #severities = new Uint8Array(0);
   #metrics = new Float64Array(0);
   #traceIds = Buffer.alloc(0);
@@ -65,6 +70,9 @@ export class BlockColumns {
     this.#parts = shape.parts;
     this.headBytes = blockHeadBytes(this.#name, this.#metricNames, this.#attributeNames);
     this.rowBytes = eventRowBytes(shape.parts, metrics.length);
+    const idBytes =
+      ((shape.parts & parts.traceId) !== 0 ? 16 : 0) + ((shape.parts & parts.spanId) !== 0 ? 8 : 0);
+    this.#fixedBytes = 8 * metrics.length + idBytes;
     this.limitedBytes = [name, ...metrics, ...attributes].reduce(
       (sum, { bytes }) => sum + bytes.length,
       8 * metrics.length,
@@ -85,12 +93,10 @@ export class BlockColumns {
   append(reader: EventReader, severity: number, offset: number): void {
     const row = this.rows;
     if (row === this.#capacity) this.#grow();
-    this.#offsets[row] = offset;
+    this.#offsets.appendAscending(offset);
     const { time } = reader;
-    const times = this.#times;
-    times[row * 2] = time[0]!;
-    times[row * 2 + 1] = time[1]!;
-    if ((this.#parts & parts.step) !== 0) this.#appendStep(reader.step, row * 2);
+    this.#times.append(time[0]!, time[1]!);
+    if ((this.#parts & parts.step) !== 0) this.#appendStep(reader.step);
     if (severity !== this.#severity || this.#isMixed) this.#appendSeverity(severity);
     const count = this.#metricCount;
     const { values } = reader;
@@ -108,9 +114,9 @@ export class BlockColumns {
     return {
       name: this.#name,
       count: rows,
-      offsets: bytesOf(this.#offsets, rows),
-      times: bytesOf(this.#times, rows * 2),
-      steps: has(parts.step) ? bytesOf(this.#steps, rows * 2) : undefined,
+      offsets: this.#offsets.bytes.subarray(0, this.#offsets.length),
+      times: this.#times.bytes.subarray(0, this.#times.length),
+      steps: has(parts.step) ? this.#steps.bytes.subarray(0, this.#steps.length) : undefined,
       severity: this.#isMixed ? this.#severities.subarray(0, rows) : this.#severity,
       bodies: has(parts.body) ? this.#bodies.bytes.subarray(0, this.#bodies.length) : undefined,
       metricNames: this.#metricNames,
@@ -130,6 +136,7 @@ export class BlockColumns {
     this.rows = 0;
     this.#severity = 0;
     this.#isMixed = false;
+    for (const column of [this.#offsets, this.#times, this.#steps]) column.clear();
     this.#bodies.length = 0;
     this.#attributes.clear();
   }
@@ -138,9 +145,7 @@ export class BlockColumns {
   release(): void {
     this.clear();
     this.#capacity = 0;
-    this.#offsets = new Uint32Array(0);
-    this.#times = new Uint32Array(0);
-    this.#steps = new Uint32Array(0);
+    for (const column of [this.#offsets, this.#times, this.#steps]) column.release();
     this.#severities = new Uint8Array(0);
     this.#metrics = new Float64Array(0);
     this.#traceIds = Buffer.alloc(0);
@@ -152,23 +157,24 @@ export class BlockColumns {
   /** Bytes of memory that the columns take, used or not. */
   get heldBytes(): number {
     return (
-      this.#capacity * this.rowBytes +
+      this.#offsets.bytes.length +
+      this.#times.bytes.length +
+      this.#steps.bytes.length +
+      this.#capacity * this.#fixedBytes +
       this.#severities.length +
       this.#bodies.bytes.length +
       this.#attributes.heldBytes
     );
   }
 
-  #appendStep(step: number | bigint, at: number): void {
+  #appendStep(step: number | bigint): void {
     if (typeof step === 'number') {
       // Exact in two's complement: the upper half takes the sign, the lower one is what is left above it.
       const high = Math.floor(step / 0x1_0000_0000);
-      this.#steps[at] = step - high * 0x1_0000_0000;
-      this.#steps[at + 1] = high;
+      this.#steps.append(step - high * 0x1_0000_0000, high);
     } else {
       splitBigInt(step, stepHalves);
-      this.#steps[at] = stepHalves[0]!;
-      this.#steps[at + 1] = stepHalves[1]!;
+      this.#steps.append(stepHalves[0]!, stepHalves[1]! | 0);
     }
   }
 
@@ -192,12 +198,9 @@ export class BlockColumns {
   }
 
   #grow(): void {
-    const capacity = Math.max(1, this.#capacity * 2, Math.floor(firstBytes / this.rowBytes));
+    const capacity = Math.max(1, this.#capacity * 2, Math.floor(firstBytes / (this.#fixedBytes + 1)));
     this.#capacity = capacity;
-    this.#offsets = grown(this.#offsets, new Uint32Array(capacity));
-    this.#times = grown(this.#times, new Uint32Array(capacity * 2));
     if (this.#isMixed) this.#severities = grown(this.#severities, new Uint8Array(capacity));
-    if ((this.#parts & parts.step) !== 0) this.#steps = grown(this.#steps, new Uint32Array(capacity * 2));
     if (this.#metricCount > 0)
       this.#metrics = grown(this.#metrics, new Float64Array(capacity * this.#metricCount));
     if ((this.#parts & parts.traceId) !== 0)
@@ -212,7 +215,7 @@ function grown<Column extends { set(from: Column): void }>(from: Column, to: Col
   return to;
 }
 
-function bytesOf(column: Uint32Array | Float64Array, length: number): Uint8Array {
+function bytesOf(column: Float64Array, length: number): Uint8Array {
   return new Uint8Array(column.buffer, column.byteOffset, length * column.BYTES_PER_ELEMENT);
 }
 

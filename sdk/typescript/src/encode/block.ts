@@ -12,6 +12,7 @@ export interface Block {
   /** The field with tag and length. */
   readonly name: Uint8Array;
   readonly count: number;
+  /** As differences, and so are the times and the steps; see `delta-column.ts`. */
   readonly offsets: Uint8Array;
   readonly times: Uint8Array;
   readonly steps: Uint8Array | undefined;
@@ -35,9 +36,6 @@ export interface Block {
 export const blockFields = {
   name: 1,
   count: 2,
-  offsets: 3,
-  times: 4,
-  steps: 5,
   severity: 6,
   bodies: 7,
   metricName: 8,
@@ -46,6 +44,9 @@ export const blockFields = {
   attributes: 11,
   traceIds: 12,
   spanIds: 13,
+  offsets: 14,
+  times: 15,
+  steps: 16,
 } as const;
 
 /** The field `blocks` of a LogRequest. */
@@ -64,9 +65,6 @@ export function writeBlock(block: Block, bytes: Buffer, position: number): numbe
   at = copy(bytes, at, block.name);
   bytes[at++] = tag(blockFields.count, wireType.varint);
   at = writeVarint(bytes, at, block.count);
-  at = writeArray(bytes, at, blockFields.offsets, block.offsets);
-  at = writeArray(bytes, at, blockFields.times, block.times);
-  at = writeArray(bytes, at, blockFields.steps, block.steps);
   if (typeof block.severity !== 'number') {
     at = writeArray(bytes, at, blockFields.severity, block.severity);
   } else if (block.severity !== defaultSeverity) {
@@ -80,7 +78,10 @@ export function writeBlock(block: Block, bytes: Buffer, position: number): numbe
   at = copy(bytes, at, block.attributeNames);
   at = writeArray(bytes, at, blockFields.attributes, block.attributes);
   at = writeArray(bytes, at, blockFields.traceIds, block.traceIds);
-  return writeArray(bytes, at, blockFields.spanIds, block.spanIds);
+  at = writeArray(bytes, at, blockFields.spanIds, block.spanIds);
+  at = writeArray(bytes, at, blockFields.offsets, block.offsets);
+  at = writeArray(bytes, at, blockFields.times, block.times);
+  return writeArray(bytes, at, blockFields.steps, block.steps);
 }
 
 function innerSize(block: Block): number {
@@ -91,6 +92,7 @@ function innerSize(block: Block): number {
     varintSize(block.count) +
     arraySize(block.offsets) +
     arraySize(block.times) +
+    stepTagBytes(block.steps) +
     arraySize(block.steps) +
     (typeof severity !== 'number' ? arraySize(severity) : severity === defaultSeverity ? 0 : 3) +
     arraySize(block.bodies) +
@@ -108,10 +110,15 @@ function arraySize(array: Uint8Array | undefined): number {
   return 1 + varintSize(array.length) + array.length;
 }
 
+/** The tag of the steps takes two bytes, those of all other fields one. */
+function stepTagBytes(steps: Uint8Array | undefined): number {
+  return steps === undefined || steps.length === 0 ? 0 : 1;
+}
+
 function writeArray(bytes: Buffer, position: number, field: number, array: Uint8Array | undefined): number {
   if (array === undefined || array.length === 0) return position;
-  bytes[position] = tag(field, wireType.bytes);
-  return copy(bytes, writeVarint(bytes, position + 1, array.length), array);
+  const at = writeVarint(bytes, position, tag(field, wireType.bytes));
+  return copy(bytes, writeVarint(bytes, at, array.length), array);
 }
 
 function copy(bytes: Buffer, position: number, from: Uint8Array): number {

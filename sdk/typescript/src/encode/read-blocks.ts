@@ -34,7 +34,7 @@ function readBlock(bytes: Uint8Array): Block {
   const names = { metrics: { from: 0, to: 0, count: 0 }, attributes: { from: 0, to: 0, count: 0 } };
   while (cursor.at < bytes.length) {
     const from = cursor.at;
-    const field = bytes[cursor.at++]! >> 3;
+    const field = cursor.varint() >> 3;
     const value = cursor.varint();
     if (field === blockFields.count) {
       count = value;

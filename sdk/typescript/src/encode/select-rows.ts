@@ -1,4 +1,5 @@
 import type { Block } from './block.js';
+import { encodeAscending, readAscending, selectDeltas } from './delta-column.js';
 import { textStarts } from './read-blocks.js';
 
 /** Up to here a loop is faster than a view and a copy of it. */
@@ -12,9 +13,9 @@ export function selectRows(block: Block, rows: readonly number[]): Block {
   return {
     ...block,
     count: rows.length,
-    offsets: gather(block.offsets, 4, rows),
-    times: gather(block.times, 8, rows),
-    steps: fixed(block.steps, 8),
+    offsets: encodeAscending(selectNumbers(offsetsOf(block), rows)),
+    times: selectDeltas(block.times, count, rows),
+    steps: block.steps && selectDeltas(block.steps, count, rows),
     severity: typeof severity === 'number' ? severity : selectSeverities(severity, rows),
     bodies: bodies && gatherTexts(bodies, textStarts(bodies, count, 1), rows),
     metrics: gather(block.metrics, 8 * block.metricCount, rows),
@@ -26,16 +27,16 @@ export function selectRows(block: Block, rows: readonly number[]): Block {
 
 /** The offsets of a block's events. */
 export function offsetsOf(block: Block): Uint32Array {
-  const offsets = new Uint32Array(block.count);
-  // By bytes, because they lie wherever they lie in a request.
-  new Uint8Array(offsets.buffer).set(block.offsets);
-  return offsets;
+  return readAscending(block.offsets, block.count);
 }
 
 /** The same block with offsets that are less by so much. */
 export function shiftOffsets(block: Block, by: number): Block {
-  const offsets = offsetsOf(block).map((offset) => offset - by);
-  return { ...block, offsets: new Uint8Array(offsets.buffer) };
+  return { ...block, offsets: encodeAscending(offsetsOf(block).map((offset) => offset - by)) };
+}
+
+function selectNumbers(numbers: Uint32Array, rows: readonly number[]): Uint32Array {
+  return Uint32Array.from(rows, (row) => numbers[row]!);
 }
 
 function selectSeverities(severities: Uint8Array, rows: readonly number[]): number | Uint8Array {

@@ -11,7 +11,10 @@ export interface Unblocked {
  * Throws for a block that breaks the contract.
  */
 export function unblock(block: WireBlock): Unblocked[] {
-  const { count = 0, sequence_offset: offsets = [], time_unix_nano: times = [], step: steps } = block;
+  const { count = 0, sequence_delta: deltas = [] } = block;
+  const offsets = sums(deltas.map(BigInt)).map(Number);
+  const times = sums((block.time_delta ?? []).map(BigInt)).map((time) => BigInt.asUintN(64, time).toString());
+  const steps = block.step_delta && sums(block.step_delta.map(BigInt)).map(String);
   const metricNames = block.metric_name ?? [];
   const attributeNames = block.attribute_name ?? [];
   const metrics = block.metric ?? [];
@@ -63,6 +66,15 @@ export function unblock(block: WireBlock): Unblocked[] {
       ...(spanId && { span_id: spanId }),
     };
     return { offset, event };
+  });
+}
+
+/** The sums of differences, in 64 bits. */
+function sums(differences: readonly bigint[]): bigint[] {
+  let sum = 0n;
+  return differences.map((difference) => {
+    sum = BigInt.asIntN(64, sum + difference);
+    return sum;
   });
 }
 

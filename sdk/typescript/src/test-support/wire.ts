@@ -13,9 +13,9 @@ export interface WireRequest {
 export interface WireBlock {
   name?: string;
   count?: number;
-  sequence_offset?: number[];
-  time_unix_nano?: string[];
-  step?: string[];
+  sequence_delta?: number[];
+  time_delta?: string[];
+  step_delta?: string[];
   severity_number?: Buffer;
   body?: Buffer;
   metric_name?: string[];

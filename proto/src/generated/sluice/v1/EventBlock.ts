@@ -5,9 +5,6 @@ import type { Long } from '@grpc/proto-loader';
 export interface EventBlock {
   'name'?: (string);
   'count'?: (number);
-  'sequence_offset'?: (number)[];
-  'time_unix_nano'?: (number | string | Long)[];
-  'step'?: (number | string | Long)[];
   'severity_number'?: (Buffer | Uint8Array | string);
   'body'?: (Buffer | Uint8Array | string);
   'metric_name'?: (string)[];
@@ -16,14 +13,14 @@ export interface EventBlock {
   'attribute'?: (Buffer | Uint8Array | string);
   'trace_id'?: (Buffer | Uint8Array | string);
   'span_id'?: (Buffer | Uint8Array | string);
+  'sequence_delta'?: (number)[];
+  'time_delta'?: (number | string | Long)[];
+  'step_delta'?: (number | string | Long)[];
 }
 
 export interface EventBlock__Output {
   'name'?: (string);
   'count'?: (number);
-  'sequence_offset'?: (number)[];
-  'time_unix_nano'?: (string)[];
-  'step'?: (string)[];
   'severity_number'?: (Buffer);
   'body'?: (Buffer);
   'metric_name'?: (string)[];
@@ -32,4 +29,7 @@ export interface EventBlock__Output {
   'attribute'?: (Buffer);
   'trace_id'?: (Buffer);
   'span_id'?: (Buffer);
+  'sequence_delta'?: (number)[];
+  'time_delta'?: (string)[];
+  'step_delta'?: (string)[];
 }

@@ -1,0 +1,167 @@
+/**
+ * Numbers that travel as differences: the arrays `sequence_delta`, `time_delta` and `step_delta` of an
+ * `EventBlock`. Each is a varint, in zigzag where it may be negative; the sum, modulo 2^64, is the number.
+ *
+ * Invariants:
+ * 1. Reading never goes beyond the array, whatever its bytes are; `isWhole` says afterwards whether it held just
+ *    the numbers that were read.
+ * 2. Rows that are read in ascending order cost a walk along the array, and so does going back to the first; any
+ *    other order costs one more, and memory for the numbers.
+ *
+ * Source of the format: https://protobuf.dev/programming-guides/encoding/
+ */
+import { Cursor } from './protobuf.js';
+
+const TWO_32 = 4294967296;
+
+/** A number beyond ten bytes a varint is none; the most that an array of so many can take. */
+export const mostDeltaBytes = 10;
+
+const cursor = new Cursor();
+
+export class DeltaReader {
+  #bytes: Uint8Array = new Uint8Array(0);
+  #position = 0;
+  #end = 0;
+  #isSigned = false;
+  #low = 0;
+  #high = 0;
+  #isBroken = false;
+
+  /** Starts at the first number of the array between `start` and `end`. */
+  open(bytes: Buffer, start: number, end: number, isSigned: boolean): void {
+    this.#bytes = bytes;
+    this.#position = start;
+    this.#end = end;
+    this.#isSigned = isSigned;
+    this.#low = 0;
+    this.#high = 0;
+    this.#isBroken = false;
+  }
+
+  /** Whether the numbers that were read are all that the array holds, and it held so many. */
+  get isWhole(): boolean {
+    return !this.#isBroken && this.#position === this.#end;
+  }
+
+  /** Reads the next `count` numbers into `out`, from `at` on: low half, high half, low half, high half. */
+  read(count: number, out: Uint32Array, at: number): void {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const isSigned = this.#isSigned;
+    let position = this.#position;
+    let low = this.#low;
+    let high = this.#high;
+    for (let pair = at, last = at + count * 2; pair < last; pair += 2) {
+      const first = position < end ? (bytes[position] as number) : 0x80;
+      let bits = first & 0x7f;
+      let next = position + 1;
+      let byte = first;
+      // Up to four bytes, which nearly every difference fits into, as a small integer.
+      for (let shift = 7; byte >= 0x80 && shift < 28 && next < end; shift += 7) {
+        byte = bytes[next++] as number;
+        bits |= (byte & 0x7f) << shift;
+      }
+      if (byte < 0x80) {
+        position = next;
+        low += isSigned ? (bits >>> 1) ^ -(bits & 1) : bits;
+        if (low >= TWO_32) {
+          low -= TWO_32;
+          high = (high + 1) >>> 0;
+        } else if (low < 0) {
+          low += TWO_32;
+          high = (high - 1) >>> 0;
+        }
+      } else {
+        cursor.reset(bytes as Buffer, position, end);
+        cursor.varint64();
+        if (cursor.problem !== '') this.#isBroken = true;
+        position = cursor.position;
+        const sign = isSigned ? -(cursor.low & 1) : 0;
+        const addLow = isSigned ? (((cursor.low >>> 1) | (cursor.high << 31)) ^ sign) >>> 0 : cursor.low;
+        const addHigh = isSigned ? (cursor.high >>> 1) ^ sign : cursor.high;
+        low += addLow;
+        high = (high + addHigh + (low >= TWO_32 ? 1 : 0)) >>> 0;
+        if (low >= TWO_32) low -= TWO_32;
+      }
+      out[pair] = low;
+      out[pair + 1] = high;
+    }
+    this.#position = position;
+    this.#low = low;
+    this.#high = high;
+  }
+}
+
+/** Numbers of a chunk, while somebody looks at them: half a page of the fastest cache. */
+const chunkRows = 1024;
+const skipped = new Uint32Array(chunkRows * 2);
+
+/** The numbers of one array by row. Not for arrays whose numbers nobody has counted (see validate/). */
+export class DeltaRows {
+  readonly #reader = new DeltaReader();
+  #bytes: Buffer | undefined;
+  #start = 0;
+  #end = 0;
+  #count = 0;
+  #isSigned = false;
+  /** The row that the reader reads next. */
+  #next = 0;
+  /** All of them, from the first step back on. */
+  #all: Uint32Array | undefined;
+
+  open(bytes: Buffer, start: number, end: number, count: number, isSigned: boolean): void {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    this.#count = count;
+    this.#isSigned = isSigned;
+    this.#all = undefined;
+    this.#restart();
+  }
+
+  /** Rows from..to into `out`, from `at` on, in halves. */
+  copy(from: number, to: number, out: Uint32Array, at: number): void {
+    if (this.#all === undefined && from < this.#next) {
+      this.#restart();
+      if (from > 0) {
+        this.#all = new Uint32Array(this.#count * 2);
+        this.#reader.read(this.#count, this.#all, 0);
+      }
+    }
+    if (this.#all !== undefined) {
+      for (let half = from * 2, place = at; half < to * 2; half++, place++) {
+        out[place] = this.#all[half] as number;
+      }
+      return;
+    }
+    for (let left = from - this.#next; left > 0; left -= chunkRows) {
+      this.#reader.read(Math.min(left, chunkRows), skipped, 0);
+    }
+    this.#reader.read(to - from, out, at);
+    this.#next = to;
+  }
+
+  #restart(): void {
+    this.#next = 0;
+    this.#reader.open(this.#bytes as Buffer, this.#start, this.#end, this.#isSigned);
+  }
+}
+
+/** Calls `look` with the numbers of an array, a chunk at a time; says whether it holds just `count` of them. */
+export function walkDeltas(
+  array: { bytes: Buffer; start: number; end: number; count: number; isSigned: boolean },
+  look: (halves: Uint32Array, rows: number, firstRow: number) => boolean,
+): boolean {
+  const { bytes, start, end, count, isSigned } = array;
+  reader.open(bytes, start, end, isSigned);
+  for (let row = 0; row < count; row += chunkRows) {
+    const rows = Math.min(chunkRows, count - row);
+    reader.read(rows, chunk, 0);
+    if (!look(chunk, rows, row)) return true;
+  }
+  return reader.isWhole;
+}
+
+const reader = new DeltaReader();
+const chunk = new Uint32Array(chunkRows * 2);
