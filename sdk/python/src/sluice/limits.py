@@ -78,6 +78,11 @@ QUIET_ATTEMPTS = 3
 FLUSH_BACKOFF_MAX_MS = 1000
 #: How long close() and the end of the process wait for a call that asks for a commit and carries no event.
 FLUSH_MARK_MS = 200
+#: While a job logs now and then, the delivery's thread looks by itself instead of being woken by the log call; so long
+#: after the last event it stops that and sleeps.
+IDLE_LOOK_MS = 5_000
+#: How long a fork waits for the SDK's threads to stand still; they usually take a millisecond.
+FORK_WAIT_MS = 1_000
 #: A problem that was reported is reported again at most this often.
 DIAGNOSTIC_INTERVAL_MS = 600_000
 #: Loss ranges recorded one by one in one request before their order is given up (counts stay).

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from collections.abc import Callable
 from typing import Literal, Protocol
 
 from sluice.buffer.loss import LossRange
-
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias
-else:
-    TypeAlias = object
 
 #: Whether a request is in the spool's file, or was given up while it waited to be written there.
 Spooled = Literal["stored", "gone"]
@@ -141,6 +134,3 @@ class Deliverer(Protocol):
         """Gives up what is under way and ends the thread, for which it waits until the deadline. Waiters learn that
         they waited in vain. May be called again."""
 
-
-#: Told about something that changed; must not block.
-Notify: TypeAlias = "Callable[[], None]"
