@@ -116,3 +116,5 @@ SYSTEM_METRICS_INTERVAL_MAX_S = 3600.0
 SYSTEM_METRICS_STOP_S = 2.0
 #: How long the integrations wait for the collector when a training ends.
 INTEGRATION_FLUSH_S = 10.0
+#: A progress bar of `sluice.integrations.tqdm` logs at most so often, unless told otherwise.
+PROGRESS_INTERVAL_S = 10.0
