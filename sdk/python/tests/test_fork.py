@@ -1,0 +1,161 @@
+"""What the delivery does while its process forks. Each program forks for real."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from .support.collector_process import CollectorProcess, run_python
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gRPC's threads can be seen on Linux only")
+
+PARENT_AND_CHILDREN = """
+import os, sys, threading, time
+from tests.support.plain_delivery import PlainDelivery, PlainSettings
+from sluice._generated import collector_pb2 as pb
+
+def producer():
+    id = os.getpid().to_bytes(16, "big")
+    return pb.LogRequest(producer=pb.Producer(id=id, pid=os.getpid())).SerializeToString()
+
+endpoint, forks = sys.argv[1], int(sys.argv[2])
+settings = PlainSettings(request_age_ms=5, call_age_ms=30)
+with PlainDelivery(endpoint, settings, producer=producer()) as job:
+    stopping = threading.Event()
+    def work():
+        while not stopping.is_set():
+            job.log(3)
+            time.sleep(0.001)
+    worker = threading.Thread(target=work)
+    worker.start()
+    failed = 0
+    for fork in range(forks):
+        # With a call open, with one that waits for its answer, with none.
+        time.sleep(0.002 * (fork % 11))
+        pid = os.fork()
+        if pid == 0:
+            with PlainDelivery(endpoint, settings, producer=producer()) as child:
+                child.log(20)
+                os._exit(0 if child.flush(20) and child.source.acknowledged == 20 else 3)
+        failed += os.waitpid(pid, 0)[1] != 0
+    stopping.set()
+    worker.join()
+    assert job.flush(20)
+    assert job.source.acknowledged == job.source.logged
+    print(failed, job.source.logged, job.deliverer.counts.last_error, job.reports)
+"""
+
+
+def test_parent_and_children_of_forks_at_any_moment_deliver_everything_once() -> None:
+    with CollectorProcess() as collector:
+        done = run_python(PARENT_AND_CHILDREN, collector.endpoint, "60")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == "", "gRPC has nothing to say about the forks"
+        failed, logged, *rest = done.stdout.split()
+        assert (failed, rest) == ("0", ["None", "[]"])
+        producers = collector.stop()["producers"].values()
+        assert len(producers) == 61
+        for producer in producers:
+            steps = [event["step"] for event in producer["events"]]
+            assert steps == list(range(1, len(steps) + 1))
+        assert sorted(len(producer["events"]) for producer in producers) == [20] * 60 + [int(logged)]
+
+
+FORK_BEFORE_THE_FIRST_EVENT = """
+import os, sys
+from tests.support.plain_delivery import PlainDelivery
+pid = os.fork()
+with PlainDelivery(sys.argv[1], producer=bytes([10, 18, 10, 16]) + os.getpid().to_bytes(16, "big")) as job:
+    job.log(5)
+    assert job.flush(20)
+if pid:
+    sys.exit(os.waitpid(pid, 0)[1] != 0)
+"""
+
+
+def test_a_fork_before_the_first_event_leaves_both_able_to_send() -> None:
+    with CollectorProcess() as collector:
+        done = run_python(FORK_BEFORE_THE_FIRST_EVENT, collector.endpoint)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(collector.stop()["producers"]) == 2
+
+
+FORK_ON_THE_DELIVERYS_OWN_THREAD = """
+import os, sys
+from tests.support.plain_delivery import PlainDelivery
+with PlainDelivery(sys.argv[1]) as job:
+    job.log(5)
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        job.log(5)
+    job.thread.post(fork)
+    job.log(5)
+    from tests.support.plain_source import wait_until
+    wait_until(lambda: job.source.acknowledged == 15)
+"""
+
+
+def test_a_fork_in_a_callback_of_the_delivery_does_not_stop_it() -> None:
+    with CollectorProcess() as collector:
+        done = run_python(FORK_ON_THE_DELIVERYS_OWN_THREAD, collector.endpoint)
+        assert (done.returncode, done.stderr) == (0, "")
+        (producer,) = collector.stop()["producers"].values()
+        assert [event["step"] for event in producer["events"]] == list(range(1, 16))
+
+
+WHILE_ANOTHER_PART_USES_GRPC = """
+import os, sys
+import grpc
+from tests.support.plain_delivery import PlainDelivery
+channel = grpc.insecure_channel(sys.argv[1])
+grpc.channel_ready_future(channel).result(20)
+with PlainDelivery(sys.argv[1]) as job:
+    for fork in range(20):
+        job.log(5)
+        assert job.flush(20)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    job.log(5)
+    assert job.flush(20)
+"""
+
+
+def test_a_channel_of_somebody_else_does_not_keep_forks_from_returning() -> None:
+    with CollectorProcess() as collector:
+        done = run_python(WHILE_ANOTHER_PART_USES_GRPC, collector.endpoint)
+        assert done.returncode == 0, done.stderr
+        (producer,) = collector.stop()["producers"].values()
+        assert len(producer["events"]) == 105
+
+
+EXITS = {
+    "with sys.exit": "sys.exit(7)",
+    "at the end of the program": "raise SystemExit(7)",
+    "with os._exit": "os._exit(7)",
+    "on an exception": "import atexit; atexit.register(os._exit, 7); raise ValueError('as meant')",
+}
+
+
+@pytest.mark.parametrize("way", EXITS)
+def test_a_program_ends_by_itself_with_a_call_open(way: str) -> None:
+    code = f"""
+import os, sys
+from tests.support.plain_delivery import PlainDelivery, PlainSettings
+from tests.support.plain_source import wait_until
+settings = PlainSettings(call_age_ms=60_000)
+job = PlainDelivery(sys.argv[1], settings)
+job.log(25)
+wait_until(lambda: job.deliverer.counts.calls == 1)
+{EXITS[way]}
+"""
+    with CollectorProcess() as collector:
+        for _ in range(5):
+            done = run_python(code, collector.endpoint)
+            assert done.returncode == 7, done.stderr
+            assert way == "on an exception" or done.stderr == ""
