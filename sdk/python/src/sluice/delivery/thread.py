@@ -100,8 +100,16 @@ class DeliveryThread:
         thread, self._halting = self._halting, None
         if thread is None or thread is threading.current_thread():
             return True
-        thread.join(timeout_s)
-        return not thread.is_alive()
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                thread.join(max(0.0, deadline_s - time.monotonic()))
+                return not thread.is_alive()
+            except RuntimeError:
+                # Another thread is starting it at this moment.
+                if time.monotonic() > deadline_s:
+                    return False
+                time.sleep(0.0002)
 
     def go_on(self) -> None:
         """The process has forked, and this is the parent."""
