@@ -57,6 +57,36 @@ NUMBER_OPTIONS = {
 
 # Not options: the shape of the implementation.
 
+#: What a log call that takes the shortest way may have: so many fields …
+FAST_FIELDS = 32
+#: … and texts of so many characters. What is larger is measured.
+FAST_TEXT_CHARS = 64
+#: What an event of the shortest way is taken to cost in memory until it is gathered.
+WAITING_EVENT_BYTES = 512
+#: When so many events wait to be gathered, the delivery's thread is woken.
+WAKE_EVENTS = 1024
+#: Events that are gathered in one go: a slice of the interpreter's time of about a millisecond.
+GATHER_EVENTS = 1024
+#: However small the buffer, so many events may wait to be gathered.
+WAITING_EVENTS_MIN = 256
+#: How long a log call may wait for a thread that gathers and does not keep up, before its event is dropped.
+CATCH_UP_S = 0.001
+#: A thread that has not gathered for this long does not count as one that gathers.
+STALLED_S = 0.2
+#: Nested lists and objects are written up to this depth.
+JSON_DEPTH = 100
+#: Names and keys of all shapes that are remembered; when full, they are met anew. Ten times what a large program has.
+CACHED_SHAPE_KEYS = 16_384
+#: Kinds of log calls, by name and keys, that are remembered; when full, they are met anew.
+CACHED_PLANS = 2048
+#: Of each of them, combinations of what its fields are: numbers, texts, nothing.
+CACHED_LAYOUTS = 64
+#: A buffer that was full takes events again when this share of it is free.
+REOPEN_SHARE = 1 / 64
+#: A draft is laid out again without its evicted events when they are this share of it.
+COMPACTION_SHARE = 1 / 8
+#: A request may be larger than it should be by this share, so that what was gathered in one go is seldom divided.
+REQUEST_OVERSHOOT_SHARE = 1 / 8
 #: Shapes in one request. The collector takes ten times as many, and each costs it a few microseconds.
 SHAPES_PER_REQUEST = 1000
 #: Numbers in one request, so that an offset fits into its 32 bits however long a full buffer drops.
@@ -81,6 +111,8 @@ FLUSH_MARK_MS = 200
 #: While a job logs now and then, the delivery's thread looks by itself instead of being woken by the log call; so long
 #: after the last event it stops that and sleeps.
 IDLE_LOOK_MS = 5_000
+#: How long close() waits for the delivery's thread to end; it usually takes a millisecond.
+THREAD_STOP_MS = 2_000
 #: How long a fork waits for the SDK's threads to stand still; they usually take a millisecond.
 FORK_WAIT_MS = 1_000
 #: A problem that was reported is reported again at most this often.
