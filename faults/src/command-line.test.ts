@@ -15,6 +15,7 @@ test('a scenario runs its short size with a new seed, which is told', () => {
     isFull: false,
     seed: 4711,
     encoding: 'blocks',
+    producers: 'typescript',
     plant: undefined,
     keep: false,
   });
@@ -38,12 +39,14 @@ test('--planted plants all bugs, or the one that --plant names', () => {
     bugs: plantedBugNames,
     seed: 1,
     encoding: 'blocks',
+    producers: 'typescript',
   });
   assert.deepEqual(parse('--planted --plant drop-loss'), {
     kind: 'planted',
     bugs: ['drop-loss'],
     seed: 4711,
     encoding: 'blocks',
+    producers: 'typescript',
   });
   const run = parse('--scenario overload --plant drop-loss');
   assert.ok(run.kind === 'run');
