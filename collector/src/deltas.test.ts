@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DeltaReader, DeltaRows, walkDeltas } from './deltas.js';
+import { areDeltas, DeltaReader, DeltaRows, walkDeltas } from './deltas.js';
 
 /** By the words of the format, digit by digit. */
 function encode(numbers: readonly bigint[], isSigned: boolean): Buffer {
@@ -98,4 +98,14 @@ test('rows are found in any order, and across chunks', () => {
     rows.copy(from, to, out, 0);
     assert.deepEqual(toBig(out.subarray(0, (to - from) * 2)), many.slice(from, to), `${from}..${to}`);
   }
+});
+
+test('differences are counted without reading them, and none may be longer than allowed', () => {
+  const bytes = Buffer.from([1, 0x80, 1, 0x80, 0x80, 0x80, 0x80, 1, 5]);
+  assert.ok(areDeltas(bytes, 0, 9, 4, 5));
+  assert.ok(!areDeltas(bytes, 0, 9, 4, 4));
+  assert.ok(!areDeltas(bytes, 0, 9, 3, 5));
+  assert.ok(!areDeltas(bytes, 0, 9, 5, 5));
+  assert.ok(!areDeltas(bytes, 0, 7, 2, 10));
+  assert.ok(areDeltas(bytes, 1, 3, 1, 10));
 });

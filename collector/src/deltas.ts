@@ -12,8 +12,6 @@
  */
 import { Cursor } from './protobuf.js';
 
-const TWO_32 = 4294967296;
-
 /** A number beyond ten bytes a varint is none; the most that an array of so many can take. */
 export const mostDeltaBytes = 10;
 
@@ -53,10 +51,9 @@ export class DeltaReader {
     let low = this.#low;
     let high = this.#high;
     for (let pair = at, last = at + count * 2; pair < last; pair += 2) {
-      const first = position < end ? (bytes[position] as number) : 0x80;
-      let bits = first & 0x7f;
+      let byte = position < end ? (bytes[position] as number) : 0x80;
+      let bits = byte & 0x7f;
       let next = position + 1;
-      let byte = first;
       // Up to four bytes, which nearly every difference fits into, as a small integer.
       for (let shift = 7; byte >= 0x80 && shift < 28 && next < end; shift += 7) {
         byte = bytes[next++] as number;
@@ -64,25 +61,23 @@ export class DeltaReader {
       }
       if (byte < 0x80) {
         position = next;
-        low += isSigned ? (bits >>> 1) ^ -(bits & 1) : bits;
-        if (low >= TWO_32) {
-          low -= TWO_32;
-          high = (high + 1) >>> 0;
-        } else if (low < 0) {
-          low += TWO_32;
-          high = (high - 1) >>> 0;
-        }
+        const difference = isSigned ? (bits >>> 1) ^ -(bits & 1) : bits;
+        const sum = (low + difference) | 0;
+        if (difference >= 0) {
+          if (sum >>> 0 < low >>> 0) high = (high + 1) | 0;
+        } else if (sum >>> 0 > low >>> 0) high = (high - 1) | 0;
+        low = sum;
       } else {
         cursor.reset(bytes as Buffer, position, end);
         cursor.varint64();
         if (cursor.problem !== '') this.#isBroken = true;
         position = cursor.position;
         const sign = isSigned ? -(cursor.low & 1) : 0;
-        const addLow = isSigned ? (((cursor.low >>> 1) | (cursor.high << 31)) ^ sign) >>> 0 : cursor.low;
+        const addLow = isSigned ? ((cursor.low >>> 1) | (cursor.high << 31)) ^ sign : cursor.low;
         const addHigh = isSigned ? (cursor.high >>> 1) ^ sign : cursor.high;
-        low += addLow;
-        high = (high + addHigh + (low >= TWO_32 ? 1 : 0)) >>> 0;
-        if (low >= TWO_32) low -= TWO_32;
+        const sum = (low + addLow) | 0;
+        high = (high + addHigh + (sum >>> 0 < low >>> 0 ? 1 : 0)) | 0;
+        low = sum;
       }
       out[pair] = low;
       out[pair + 1] = high;
@@ -146,6 +141,29 @@ export class DeltaRows {
     this.#next = 0;
     this.#reader.open(this.#bytes as Buffer, this.#start, this.#end, this.#isSigned);
   }
+}
+
+/**
+ * Whether an array holds just `count` differences that each take at most `mostBytes`, without a look at what they are:
+ * a tenth of what reading them costs.
+ */
+export function areDeltas(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  count: number,
+  mostBytes: number,
+): boolean {
+  let ends = 0;
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    if (++length > mostBytes) return false;
+    if ((bytes[at] as number) < 0x80) {
+      ends++;
+      length = 0;
+    }
+  }
+  return ends === count && length === 0;
 }
 
 /** Calls `look` with the numbers of an array, a chunk at a time; says whether it holds just `count` of them. */

@@ -4,7 +4,7 @@
  * An event is counted by its place among the events, which is its offset without the lost numbers before
  * it: so there are as many places as events, however many numbers were lost.
  */
-import { walkDeltas } from '../deltas.js';
+import { areDeltas, walkDeltas } from '../deltas.js';
 import type { Loss } from '../record.js';
 import { wrongCount } from './scan-block.js';
 
@@ -42,6 +42,21 @@ export function findNumberProblem(
 }
 
 function markOffsets(bytes: Buffer, block: BlockNumbers, eventCount: number): string {
+  const { start, end, count } = block;
+  // As SDKs send them: a byte each, which is all that there is to look at.
+  if (end - start === count && areDeltas(bytes, start, end, count, 1)) {
+    let offset = bytes[start] as number;
+    let least = 1;
+    if (offset < eventCount) marks[offset] = 1;
+    for (let at = start + 1; at < end; at++) {
+      const difference = bytes[at] as number;
+      if (difference < least) least = 0;
+      offset += difference;
+      // Beyond the places it marks nothing, and the last offset tells.
+      if (offset < eventCount) marks[offset] = 1;
+    }
+    if (least === 1 && offset < eventCount) return '';
+  }
   let before = -1;
   let problem = '';
   const isWhole = walkDeltas({ bytes, ...block, isSigned: false }, (halves, rows) => {
@@ -56,7 +71,7 @@ function markOffsets(bytes: Buffer, block: BlockNumbers, eventCount: number): st
     }
     return true;
   });
-  return problem === '' && !isWhole ? wrongCount('sequence_delta', block.count) : problem;
+  return problem === '' && !isWhole ? wrongCount('sequence_delta', count) : problem;
 }
 
 function markBetweenLosses(

@@ -4,7 +4,7 @@ import { DeltaColumn } from './delta-column.js';
 import type { EncodedKey } from './encoded-texts.js';
 import type { EventReader } from './event-reader.js';
 import { blockHeadBytes, eventRowBytes } from './event-size.js';
-import { bytesField, splitBigInt, varintSize } from './protobuf.js';
+import { bytesField, varintSize } from './protobuf.js';
 import { parts, type Shape } from './shape.js';
 import { textSize } from './text.js';
 import { TextColumn } from './text-column.js';
@@ -21,8 +21,6 @@ import { TextColumn } from './text-column.js';
 
 /** Columns begin with about so many bytes each. */
 const firstBytes = 1024;
-
-const stepHalves = new Uint32Array(2);
 
 export class BlockColumns {
   rows = 0;
@@ -93,10 +91,9 @@ export class BlockColumns {
   append(reader: EventReader, severity: number, offset: number): void {
     const row = this.rows;
     if (row === this.#capacity) this.#grow();
-    this.#offsets.appendAscending(offset);
-    const { time } = reader;
-    this.#times.append(time[0]!, time[1]!);
-    if ((this.#parts & parts.step) !== 0) this.#appendStep(reader.step);
+    this.#offsets.appendOffset(offset);
+    this.#times.appendTime(reader.timeMs, reader.timeNanos);
+    if ((this.#parts & parts.step) !== 0) this.#steps.appendStep(reader.step);
     if (severity !== this.#severity || this.#isMixed) this.#appendSeverity(severity);
     const count = this.#metricCount;
     const { values } = reader;
@@ -165,17 +162,6 @@ export class BlockColumns {
       this.#bodies.bytes.length +
       this.#attributes.heldBytes
     );
-  }
-
-  #appendStep(step: number | bigint): void {
-    if (typeof step === 'number') {
-      // Exact in two's complement: the upper half takes the sign, the lower one is what is left above it.
-      const high = Math.floor(step / 0x1_0000_0000);
-      this.#steps.append(step - high * 0x1_0000_0000, high);
-    } else {
-      splitBigInt(step, stepHalves);
-      this.#steps.append(stepHalves[0]!, stepHalves[1]! | 0);
-    }
   }
 
   #appendSeverity(severity: number): void {

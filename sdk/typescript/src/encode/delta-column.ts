@@ -1,8 +1,10 @@
-import { splitBigInt, varintSize, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
+import { varintSize, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
 
 /**
  * Numbers as they travel: each as a varint of the difference to the one before, the first to 0, in zigzag where they
  * may descend. Neighbours in a block differ by little, so most take a byte or two instead of eight.
+ *
+ * Invariant: all numbers of a column are appended in the same way.
  *
  * Source of the format: https://protobuf.dev/programming-guides/encoding/
  */
@@ -13,32 +15,68 @@ const mostBytes = 10;
 const smallLimit = 2 ** 29;
 /** Differences below this, doubled, are exact as doubles. */
 const exactLimit = 2 ** 52;
-const twoTo32 = 0x1_0000_0000;
+const nanosPerMs = 1_000_000;
 const firstBytes = 256;
 
 export class DeltaColumn {
   bytes = Buffer.alloc(0);
   length = 0;
-  /** The number before, as the halves of 64 bits. */
-  #low = 0;
-  #high = 0;
+  /** The number before: whole milliseconds of a time, an offset, or a step unless it is a bigint. */
+  #before = 0;
+  /** Of a time, the nanoseconds beyond the milliseconds. */
+  #beforeNanos = 0;
+  /** The step before, if that was a bigint. */
+  #beforeBig: bigint | undefined;
 
-  /** Appends a number that is larger than the one before, unless it is the first, and below 2^32. */
-  appendAscending(value: number): void {
+  /** Appends a number below 2^32 that is larger than the one before, unless it is the first. */
+  appendOffset(offset: number): void {
     const at = this.#room();
-    const difference = value - this.#low;
-    this.#low = value;
+    const difference = offset - this.#before;
+    this.#before = offset;
     if (difference < 0x80) {
       this.bytes[at] = difference;
       this.length = at + 1;
     } else this.length = writeVarint(this.bytes, at, difference);
   }
 
-  /** Appends a number of 64 bits by its halves, of which the sign, if it has one, is in the upper one. */
-  append(low: number, high: number): void {
+  /** Appends the nanoseconds of a time that is given in whole milliseconds and what it has beyond them. */
+  appendTime(ms: number, nanos: number): void {
+    // Inexact only where it is far beyond the limit: milliseconds are below 2^44.
+    const difference = (ms - this.#before) * nanosPerMs + (nanos - this.#beforeNanos);
+    if (difference > -exactLimit && difference < exactLimit) this.#push(difference);
+    else this.#pushLarge(nanoseconds(ms, nanos) - nanoseconds(this.#before, this.#beforeNanos));
+    this.#before = ms;
+    this.#beforeNanos = nanos;
+  }
+
+  /** Appends a safe integer, or any of 64 bits as a bigint. */
+  appendStep(step: number | bigint): void {
+    if (typeof step === 'number' && this.#beforeBig === undefined) {
+      const difference = step - this.#before;
+      if (difference > -exactLimit && difference < exactLimit) this.#push(difference);
+      else this.#pushLarge(BigInt(step) - BigInt(this.#before));
+    } else this.#pushLarge(BigInt(step) - (this.#beforeBig ?? BigInt(this.#before)));
+    if (typeof step === 'number') {
+      this.#before = step;
+      this.#beforeBig = undefined;
+    } else this.#beforeBig = step;
+  }
+
+  clear(): void {
+    this.length = 0;
+    this.#before = 0;
+    this.#beforeNanos = 0;
+    this.#beforeBig = undefined;
+  }
+
+  release(): void {
+    this.clear();
+    this.bytes = Buffer.alloc(0);
+  }
+
+  /** Writes a whole difference between −2^52 and 2^52. */
+  #push(difference: number): void {
     const at = this.#room();
-    // Exact below 2^52, and what is beyond that is not taken for less.
-    const difference = (high - this.#high) * twoTo32 + (low - this.#low);
     if (difference > -smallLimit && difference < smallLimit) {
       const { bytes } = this;
       let rest = difference >= 0 ? difference << 1 : (-difference << 1) - 1;
@@ -49,29 +87,15 @@ export class DeltaColumn {
       }
       bytes[end++] = rest;
       this.length = end;
-    } else if (difference > -exactLimit && difference < exactLimit) {
-      const zigzag = difference >= 0 ? difference * 2 : -difference * 2 - 1;
-      this.length = writeVarint(this.bytes, at, zigzag);
-    } else this.#appendLarge(at, low, high);
-    this.#low = low;
-    this.#high = high;
+    } else {
+      this.length = writeVarint(this.bytes, at, difference >= 0 ? difference * 2 : -difference * 2 - 1);
+    }
   }
 
-  clear(): void {
-    this.length = 0;
-    this.#low = 0;
-    this.#high = 0;
-  }
-
-  release(): void {
-    this.clear();
-    this.bytes = Buffer.alloc(0);
-  }
-
-  #appendLarge(at: number, low: number, high: number): void {
-    const value = joined(low, high);
-    const difference = BigInt.asIntN(64, value - joined(this.#low, this.#high));
-    this.length = writeVarint64(this.bytes, at, zigzag64(difference));
+  /** Modulo 2^64, as all differences are. */
+  #pushLarge(difference: bigint): void {
+    const at = this.#room();
+    this.length = writeVarint64(this.bytes, at, zigzag64(BigInt.asIntN(64, difference)));
   }
 
   /** Where the next number is written; there is room for any. */
@@ -87,38 +111,38 @@ export class DeltaColumn {
 }
 
 /** Ascending numbers as they travel. Not for the hot path. */
-export function encodeAscending(numbers: Uint32Array): Uint8Array {
+export function encodeOffsets(offsets: Uint32Array): Uint8Array {
   let size = 0;
-  for (let row = 0, before = 0; row < numbers.length; row++) {
-    size += varintSize(numbers[row]! - before);
-    before = numbers[row]!;
+  for (let row = 0, before = 0; row < offsets.length; row++) {
+    size += varintSize(offsets[row]! - before);
+    before = offsets[row]!;
   }
   const bytes = new Uint8Array(size);
-  for (let row = 0, at = 0, before = 0; row < numbers.length; row++) {
-    at = writeVarint(bytes, at, numbers[row]! - before);
-    before = numbers[row]!;
+  for (let row = 0, at = 0, before = 0; row < offsets.length; row++) {
+    at = writeVarint(bytes, at, offsets[row]! - before);
+    before = offsets[row]!;
   }
   return bytes;
 }
 
-/** The numbers of an array that `encodeAscending` or a column wrote. */
-export function readAscending(bytes: Uint8Array, count: number): Uint32Array {
-  const numbers = new Uint32Array(count);
-  let number = 0;
+/** The numbers of an array that `encodeOffsets` or a column wrote. */
+export function readOffsets(bytes: Uint8Array, count: number): Uint32Array {
+  const offsets = new Uint32Array(count);
+  let offset = 0;
   for (let row = 0, at = 0; row < count; row++) {
     for (let scale = 1; ; scale *= 0x80) {
       const byte = bytes[at++]!;
-      number += (byte & 0x7f) * scale;
+      offset += (byte & 0x7f) * scale;
       if (byte < 0x80) break;
     }
-    numbers[row] = number;
+    offsets[row] = offset;
   }
-  return numbers;
+  return offsets;
 }
 
-/** Some of the numbers of 64 bits that a column wrote, as they travel. Not for the hot path. */
+/** Some of the numbers that a column of times or steps wrote, as they travel. Not for the hot path. */
 export function selectDeltas(bytes: Uint8Array, count: number, rows: readonly number[]): Uint8Array {
-  const numbers = new BigUint64Array(count);
+  const numbers = new BigInt64Array(count);
   let number = 0n;
   for (let row = 0, at = 0; row < count; row++) {
     let bits = 0n;
@@ -127,19 +151,14 @@ export function selectDeltas(bytes: Uint8Array, count: number, rows: readonly nu
       bits |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) break;
     }
-    number = BigInt.asUintN(64, number + ((bits >> 1n) ^ -(bits & 1n)));
+    number = BigInt.asIntN(64, number + ((bits >> 1n) ^ -(bits & 1n)));
     numbers[row] = number;
   }
   const column = new DeltaColumn();
-  for (const row of rows) {
-    splitBigInt(numbers[row]!, halves);
-    column.append(halves[0]!, halves[1]!);
-  }
+  for (const row of rows) column.appendStep(numbers[row]!);
   return column.bytes.subarray(0, column.length);
 }
 
-const halves = new Uint32Array(2);
-
-function joined(low: number, high: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+function nanoseconds(ms: number, nanos: number): bigint {
+  return BigInt(ms) * BigInt(nanosPerMs) + BigInt(nanos);
 }

@@ -1,7 +1,7 @@
 import type { EventClock } from '../event-clock.js';
 import { wireLimits } from '../limits.js';
 import type { EncodedKey } from './encoded-texts.js';
-import { splitBigInt, splitMsAsNanos } from './protobuf.js';
+import { nanosOf } from './protobuf.js';
 import { type KnownName, parts, type Shape, Shapes } from './shape.js';
 import { attributeText, errorText, OversizedValue } from './value.js';
 
@@ -42,8 +42,9 @@ const noKeys: readonly (string | undefined)[] = [];
 export class EventReader {
   /** Fields left out, cut names and ignored options since the start. */
   fieldErrors = 0;
-  /** Lower and upper half of the nanoseconds since 1970. */
-  readonly time = new Uint32Array(2);
+  /** The time since 1970: whole milliseconds, and nanoseconds beyond them. Both are exact, and cheap to subtract. */
+  timeMs = 0;
+  timeNanos = 0;
   /** Empty if the event has none, as its shape says. */
   body = '';
   /** A safe integer or a bigint of 64 bits. */
@@ -73,7 +74,7 @@ export class EventReader {
   /** Returns the event's shape. Throws `eventTooLarge`, or what the caller's getters throw. */
   read(name: unknown, body: unknown, fields: unknown, options: WriterOptions | undefined): Shape {
     const time = options?.time;
-    if (time === undefined) splitMsAsNanos(this.#clock.nowMs(), this.time);
+    if (time === undefined) this.#takeTime(this.#clock.nowMs());
     else this.#readTime(time);
     const known = this.#readName(name);
     this.#known = known;
@@ -122,16 +123,23 @@ export class EventReader {
 
   #readTime(time: unknown): void {
     if (typeof time === 'bigint' && time > 0n && time < 2n ** 63n) {
-      splitBigInt(time, this.time);
+      this.timeMs = Number(time / 1_000_000n);
+      this.timeNanos = Number(time % 1_000_000n);
       return;
     }
     const ms = time instanceof Date ? time.getTime() : time;
     if (typeof ms === 'number' && ms > 0 && ms < maxTimeMs) {
-      splitMsAsNanos(ms, this.time);
+      this.#takeTime(ms);
       return;
     }
     if (time !== null) this.fieldErrors++;
-    splitMsAsNanos(this.#clock.nowMs(), this.time);
+    this.#takeTime(this.#clock.nowMs());
+  }
+
+  #takeTime(ms: number): void {
+    const whole = Math.floor(ms);
+    this.timeMs = whole;
+    this.timeNanos = nanosOf(ms, whole);
   }
 
   #readName(name: unknown): KnownName {

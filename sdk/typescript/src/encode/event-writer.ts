@@ -3,7 +3,7 @@ import { defaultSeverity } from '../event-options.js';
 import { wireLimits } from '../limits.js';
 import type { EncodedKey, Piece } from './encoded-texts.js';
 import { EventReader, eventTooLarge, type WriterOptions } from './event-reader.js';
-import { tag, varintSize, wireType, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
+import { splitNanos, tag, varintSize, wireType, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
 import { parts, type Shape } from './shape.js';
 import { textSize, writeText } from './text.js';
 
@@ -16,6 +16,7 @@ import { textSize, writeText } from './text.js';
  *    order of the caller's keys, nothing written for a default.
  */
 const eventTag = tag(3, wireType.bytes);
+const timeHalves = new Uint32Array(2);
 const timeTag = tag(1, wireType.fixed64);
 const severityTag = tag(3, wireType.varint);
 const bodyTag = tag(4, wireType.bytes);
@@ -118,10 +119,11 @@ export class EventWriter {
   }
 
   #writeTime(): void {
-    const { time } = this.#reader;
+    const { timeMs, timeNanos } = this.#reader;
+    splitNanos(timeMs, timeNanos, timeHalves);
     this.bytes[this.#at] = timeTag;
-    this.#view.setUint32(this.#at + 1, time[0]!, true);
-    this.#view.setUint32(this.#at + 5, time[1]!, true);
+    this.#view.setUint32(this.#at + 1, timeHalves[0]!, true);
+    this.#view.setUint32(this.#at + 5, timeHalves[1]!, true);
     this.#at += 9;
   }
 

@@ -68,7 +68,16 @@ const twoTo32 = 0x1_0000_0000;
  */
 export function splitMsAsNanos(ms: number, into: Uint32Array): void {
   const whole = Math.floor(ms);
-  const nanos = Math.round((ms - whole) * 1e6);
+  splitNanos(whole, nanosOf(ms, whole), into);
+}
+
+/** What milliseconds have beyond the whole ones, in nanoseconds. */
+export function nanosOf(ms: number, whole: number): number {
+  return Math.round((ms - whole) * 1e6);
+}
+
+/** The same for whole milliseconds and the nanoseconds beyond them. */
+export function splitNanos(whole: number, nanos: number, into: Uint32Array): void {
   // whole = upper * 2^20 + lower, so that no product below passes 2^53.
   const wholeUpper = Math.floor(whole / 0x10_0000);
   const upper = wholeUpper * 1e6;

@@ -1,5 +1,5 @@
 import type { Block } from './block.js';
-import { encodeAscending, readAscending, selectDeltas } from './delta-column.js';
+import { encodeOffsets, readOffsets, selectDeltas } from './delta-column.js';
 import { textStarts } from './read-blocks.js';
 
 /** Up to here a loop is faster than a view and a copy of it. */
@@ -13,7 +13,7 @@ export function selectRows(block: Block, rows: readonly number[]): Block {
   return {
     ...block,
     count: rows.length,
-    offsets: encodeAscending(selectNumbers(offsetsOf(block), rows)),
+    offsets: encodeOffsets(selectNumbers(offsetsOf(block), rows)),
     times: selectDeltas(block.times, count, rows),
     steps: block.steps && selectDeltas(block.steps, count, rows),
     severity: typeof severity === 'number' ? severity : selectSeverities(severity, rows),
@@ -27,12 +27,12 @@ export function selectRows(block: Block, rows: readonly number[]): Block {
 
 /** The offsets of a block's events. */
 export function offsetsOf(block: Block): Uint32Array {
-  return readAscending(block.offsets, block.count);
+  return readOffsets(block.offsets, block.count);
 }
 
 /** The same block with offsets that are less by so much. */
 export function shiftOffsets(block: Block, by: number): Block {
-  return { ...block, offsets: encodeAscending(offsetsOf(block).map((offset) => offset - by)) };
+  return { ...block, offsets: encodeOffsets(offsetsOf(block).map((offset) => offset - by)) };
 }
 
 function selectNumbers(numbers: Uint32Array, rows: readonly number[]): Uint32Array {
