@@ -143,6 +143,7 @@ TAKE_OVER_EVERY_MS = 60_000
 #: Between two calls with another process's requests.
 TAKE_OVER_PAUSE_MS = 10
 #: How often `sluice.system_metrics` may sample, and how long its `stop()` waits for a sample that is being taken.
+SYSTEM_METRICS_INTERVAL_S = 10.0
 SYSTEM_METRICS_INTERVAL_MIN_S = 0.1
 SYSTEM_METRICS_INTERVAL_MAX_S = 3600.0
 SYSTEM_METRICS_STOP_S = 2.0
