@@ -13,6 +13,8 @@ const config = ['--config', join('sdk', 'python', 'pyproject.toml')];
 const folders = [join('sdk', 'python'), 'examples', 'bench', 'faults'];
 for (const command of [['check', '--fix'], ['format']]) {
   if (python === null) failed = true;
-  else failed = spawnSync(python, ['-m', 'ruff', ...command, ...config, ...folders], options).status !== 0 || failed;
+  else
+    failed =
+      spawnSync(python, ['-m', 'ruff', ...command, ...config, ...folders], options).status !== 0 || failed;
 }
 process.exit(failed ? 1 : 0);

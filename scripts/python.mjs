@@ -111,13 +111,16 @@ function recentPython() {
   for (const name of ['python3', 'python3.13', 'python3.12', 'python3.11']) {
     if (spawnSync(name, ['-c', test], { stdio: 'ignore' }).status === 0) return name;
   }
-  console.error('python: none, Python 3.11 or newer is needed to test the Python SDK (as python3 on the PATH)');
+  console.error(
+    'python: none, Python 3.11 or newer is needed to test the Python SDK (as python3 on the PATH)',
+  );
   return null;
 }
 
 function pythonWithTorch() {
   const debian = '/usr/bin/python3';
-  const hasTorch = () => spawnSync(debian, ['-c', 'import torch, ensurepip'], { stdio: 'ignore' }).status === 0;
+  const hasTorch = () =>
+    spawnSync(debian, ['-c', 'import torch, ensurepip'], { stdio: 'ignore' }).status === 0;
   if (hasTorch()) return debian;
   const packages = ['python3-torch', 'python3-venv'];
   const command = `apt-get install --no-install-recommends ${packages.join(' ')}`;

@@ -31,7 +31,9 @@ const files = folders
   .sort();
 // The tests of the integrations need PyTorch and more: npm run test:integrations.
 const pythonFiles = filesIn('sdk/python/tests')
-  .filter((path) => /(^|\/)test_\w+\.py$/.test(path) && !path.includes('tests/integrations/') && isWanted(path))
+  .filter(
+    (path) => /(^|\/)test_\w+\.py$/.test(path) && !path.includes('tests/integrations/') && isWanted(path),
+  )
   .sort();
 if (files.length + pythonFiles.length === 0) {
   console.error(`no test file's path holds any of: ${words.join(', ')}`);

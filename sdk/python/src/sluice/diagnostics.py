@@ -24,6 +24,7 @@ DiagnosticKind = Literal[
     "undelivered",  # the logger was closed or the process ended before everything was acknowledged
     "spool",  # the spool cannot be written or read, or something in it is damaged
     "spooled",  # the logger was closed or the process ended, and what was not acknowledged is in the spool
+    "system",  # something that sluice.system_metrics samples cannot be sampled
     "bug",  # a fault of the SDK itself
 ]
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from sluice.create import default_logger, init
 from sluice.limits import (
     SYSTEM_METRICS_INTERVAL_MAX_S,
     SYSTEM_METRICS_INTERVAL_MIN_S,
+    SYSTEM_METRICS_INTERVAL_S,
     SYSTEM_METRICS_STOP_S,
 )
+from sluice.logger import Logger
 
 #: One event: its name, and its fields in an order that stays.
 Sample = tuple[str, Mapping[str, Any]]
-
-
-class EventLog(Protocol):
-    """What is needed of a logger."""
-
-    def event(self, name: str, /, **fields: Any) -> None: ...
 
 
 class SystemMetrics:
@@ -43,7 +41,8 @@ class SystemMetrics:
     What a machine does not tell is left out. A process that forks samples nothing in the child.
     """
 
-    def __init__(self, log: EventLog, interval_s: float, report: Callable[[str], None]) -> None:
+    def __init__(self, log: Logger, interval_s: float, report: Callable[[str], None]) -> None:
+        """`report` is told, in words, what cannot be sampled."""
         self._log = weakref.ref(log)
         self._interval_s = interval_s
         self._report = report
@@ -73,7 +72,7 @@ class SystemMetrics:
         samplers = [sampler for sampler in (_machine(self._report), _gpus()) if sampler is not None]
         while samplers and not self._stopping.wait(self._interval_s):
             log = self._log()
-            if log is None or _is_closed(log):
+            if log is None or log.is_closed:
                 break
             for sampler in list(samplers):
                 try:
@@ -87,15 +86,25 @@ class SystemMetrics:
             del log
 
 
-def is_interval(interval_s: object) -> bool:
-    """Whether it is a number of seconds that is allowed."""
-    if isinstance(interval_s, bool) or not isinstance(interval_s, (int, float)):
+def system_metrics(interval_s: float = SYSTEM_METRICS_INTERVAL_S, log: Logger | None = None) -> SystemMetrics:
+    """Logs what the machine does, every so many seconds (0.1 to 3600, default 10), until the logger is closed or
+    `stop()` of what this returns is called. Never raises; any thread. See `SystemMetrics` for the events.
+
+    `log`: default the logger of the last `sluice.init()`, or one that this makes. A package that is missing is said
+    once, to the logger's `on_diagnostic` or on stderr, and its part is left out.
+    """
+    logger = log or default_logger() or init()
+    if not _is_interval(interval_s):
+        allowed = f"a number from {SYSTEM_METRICS_INTERVAL_MIN_S:g} to {SYSTEM_METRICS_INTERVAL_MAX_S:g}"
+        logger.report("option", f"interval_s is {interval_s!r}; ignored, it must be {allowed}")
+        interval_s = SYSTEM_METRICS_INTERVAL_S
+    return SystemMetrics(logger, interval_s, lambda text: logger.report("system", text)).start()
+
+
+def _is_interval(interval_s: object) -> bool:
+    if isinstance(interval_s, bool) or not isinstance(interval_s, (int, float)) or math.isnan(interval_s):
         return False
     return SYSTEM_METRICS_INTERVAL_MIN_S <= interval_s <= SYSTEM_METRICS_INTERVAL_MAX_S
-
-
-def _is_closed(log: object) -> bool:
-    return bool(getattr(log, "is_closed", False))
 
 
 def _machine(report: Callable[[str], None]) -> Callable[[], Iterator[Sample]] | None:
@@ -168,7 +177,9 @@ class _Machine:
         if elapsed_s <= 0:
             return {}
         # A counter goes back when a device is taken away.
-        return {name: max(0, total - before[name]) / elapsed_s for name, total in now.items() if name in before}
+        return {
+            name: max(0, total - before[name]) / elapsed_s for name, total in now.items() if name in before
+        }
 
 
 def _container_memory() -> Iterator[tuple[str, int]]:

@@ -73,7 +73,9 @@ class Run:
 
     def job(self, script: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Starts a job; its script finds `log`, a logger of this run."""
-        return python_job(f"import sluice\nlog = sluice.init()\n{script}", {**self.environment, **(environment or {})})
+        return python_job(
+            f"import sluice\nlog = sluice.init()\n{script}", {**self.environment, **(environment or {})}
+        )
 
     def finish(self, job: subprocess.Popen[str]) -> Finished:
         try:

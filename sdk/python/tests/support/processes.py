@@ -84,7 +84,9 @@ class NodeProcess:
                 ready: dict[str, Any] = json.loads(line)
                 if ready.get("ready"):
                     return ready
-        raise RuntimeError(f"it ended with exit code {self._process.wait(START_S)}; SLUICE_TEST_LOG=1 shows why")
+        raise RuntimeError(
+            f"it ended with exit code {self._process.wait(START_S)}; SLUICE_TEST_LOG=1 shows why"
+        )
 
     @property
     def pid(self) -> int:

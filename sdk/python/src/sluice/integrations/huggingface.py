@@ -3,6 +3,8 @@
     from sluice.integrations.huggingface import SluiceCallback
 
     trainer = Trainer(model=model, args=args, train_dataset=data, callbacks=[SluiceCallback()])
+
+Set `report_to="none"` in the training's arguments if this is to be the only report.
 """
 
 from __future__ import annotations

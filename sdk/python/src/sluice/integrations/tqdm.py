@@ -5,7 +5,9 @@
     console = Console(log)
     for batch in tqdm(batches, log=log, event="train.progress"):
         ...
-        console.info("checkpoint saved", path=path)    # an event, and a line above the bar
+        console.info("checkpoint saved", path=path)
+
+The last line is an event, and a line above the bar.
 """
 
 from __future__ import annotations
@@ -71,8 +73,9 @@ class Console:
 
 
 class tqdm(_tqdm):  # type: ignore[misc]
-    """A progress bar that logs how far it is: an event at most every `event_interval_s`, and one at its end. A disabled bar
-    does not count, and logs nothing.
+    """A progress bar that logs how far it is: an event at most every `event_interval_s`, and one at its end.
+
+    A disabled bar does not count, and logs nothing.
 
     Takes what `tqdm.auto.tqdm` takes, and
 
