@@ -128,11 +128,6 @@ class Logger:
         return self._settings.run
 
     @property
-    def project(self) -> str:
-        """What the run belongs to; `project` in the tables."""
-        return self._settings.project
-
-    @property
     def is_closed(self) -> bool:
         """Whether `close` has begun; what is logged now is lost, and counted as such."""
         return self._core.intake.closed_to == CLOSED_TO_ALL
@@ -375,7 +370,6 @@ class Logger:
         if intake.closed_to == CLOSED_TO_ALL:
             return
         if intake.limit == 0 and intake.closed_to == 0:
-            intake.first_s = intake.first_s or time.monotonic()
             intake.limit = PER_EVENT * WAKE_EVENTS
             core.deliverer.notice_open()
         elif len(intake.items) >= intake.limit:

@@ -36,8 +36,8 @@ class Intake:
         "closed_to",
         "drops",
         "field_errors",
-        "first_s",
         "gathered_s",
+        "is_watched",
         "items",
         "limit",
         "problem",
@@ -54,8 +54,8 @@ class Intake:
         self.text_bytes = 0
         #: Events up to this severity are dropped; 0: none.
         self.closed_to = 0
-        #: When the first event after a pause came, by `time.monotonic()`.
-        self.first_s = 0.0
+        #: Whether the delivery's thread looks here soon without being told.
+        self.is_watched = False
         #: When something was gathered last.
         self.gathered_s = time.monotonic()
         #: Fields that log calls left out, and the last reason, in words.

@@ -75,6 +75,8 @@ class RequestBuffer(FrozenRequests):
         self.is_closed = False
         #: Whether something was dropped for want of room, and there is not much more room yet.
         self._is_full = False
+        #: When the first of the events was logged that are being gathered, by `time.monotonic()`.
+        self._first_s = 0.0
         #: The draft that was evicted from last.
         self._evicting: Draft | None = None
 
@@ -88,6 +90,7 @@ class RequestBuffer(FrozenRequests):
             with self.changing:
                 self._gather(count)
             left -= count
+        self._first_s = 0.0
         # The text of an event is counted before it is there, so these belong to what is gone, but for a few.
         intake.forget_texts(texts)
         self._take_drops()
@@ -134,6 +137,12 @@ class RequestBuffer(FrozenRequests):
                 self.append(request)
         self._set_limit()
         return True
+
+    def set_watched(self, is_watched: bool) -> None:
+        """Whether `gather` is called soon, without a log call having to ask for it. On any thread."""
+        self.intake.is_watched = is_watched
+        if not is_watched:
+            self._set_limit()
 
     def load_more(self) -> bool:
         """Everything that is frozen is in memory."""
@@ -190,6 +199,7 @@ class RequestBuffer(FrozenRequests):
         end = count * PER_EVENT
         readings, heads, fields = items[0:end:PER_EVENT], items[1:end:PER_EVENT], items[2:end:PER_EVENT]
         del items[:end]
+        self._first_s = readings[0] / 1e9
         self._take(self._event_clock.times(readings), heads, fields)
 
     def _take(self, times: list[int], heads: list[Any], fields: list[Any]) -> None:
@@ -288,9 +298,8 @@ class RequestBuffer(FrozenRequests):
 
     def _begin(self) -> Draft:
         if self._open is None:
-            first_s = self.intake.first_s or self.clock.monotonic_ns() / 1e9
-            self.intake.first_s = 0.0
-            self._open = Draft(self.logged + 1, first_s)
+            # A loss has no time of its own; it was seen just now.
+            self._open = Draft(self.logged + 1, self._first_s or self.clock.monotonic_ns() / 1e9)
         return self._open
 
     def _seal(self) -> None:
@@ -314,7 +323,7 @@ class RequestBuffer(FrozenRequests):
         intake.closed_to = 0
         intake.limit = 0
         # Whoever logs after the line above wakes the thread, and who logged before it is seen here.
-        if self._open is not None or self._sealed or intake.items:
+        if intake.is_watched or self._open is not None or self._sealed or intake.items:
             intake.limit = min(WAKE_EVENTS, self.waiting_events_max()) * PER_EVENT
 
     def waiting_events_max(self) -> int:

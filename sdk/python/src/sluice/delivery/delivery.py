@@ -114,10 +114,12 @@ class Delivery:
         report: Report,
         random: Callable[[], float] = _random.random,
         released: Callable[[], None] = lambda: None,
+        watching: Callable[[bool], None] = lambda is_watching: None,
     ) -> None:
         """
         producer: the field that goes in front of a call's first message; empty if it is not known.
         released: something may have been acknowledged.
+        watching: told when what is logged need not be noticed any more, and when it must be again; on any thread.
         """
         self.counts = DeliveryCounts()
         self._settings = settings
@@ -130,6 +132,7 @@ class Delivery:
         self._report_kind = report
         self._random = random
         self._released = released
+        self._watching = watching
         self._open: _OpenCall | None = None
         #: Index in `source.frozen` of the next request for the open call.
         self._next = 0
@@ -167,6 +170,7 @@ class Delivery:
         """Something was logged after a pause."""
         if not self._is_watching:
             self._is_watching = True
+            self._watching(True)
             self._loop.post(self._pump)
 
     def notice_sealed(self) -> None:
@@ -303,11 +307,13 @@ class Delivery:
             delay_ms = max(1.0, age_ms)
         else:
             self._is_watching = False
+            self._watching(False)
             # In this order: whoever logs before this line is seen here, and who logs after it sees the line above.
             self._source.gather()
             if self._source.opened_s is None and not self._source.has_sealed:
                 return
             self._is_watching = True
+            self._watching(True)
             delay_ms = 0.0
         self._age_timer = self._loop.call_later(delay_ms, self._on_age)
 

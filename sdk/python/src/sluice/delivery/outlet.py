@@ -65,7 +65,9 @@ def open_outlet(
     """
     if settings.spool_dir is None:
         buffer = make_buffer(RequestBuffer)
-        deliverer = make_deliverer(settings, settings.endpoint, buffer, producer, diagnostics)
+        deliverer = make_deliverer(
+            settings, settings.endpoint, buffer, producer, diagnostics, watching=buffer.set_watched
+        )
         return Outlet(buffer, deliverer, None)
     # Here, so that a program without a spool does not pay for it at its start.
     from sluice.spool.logger_spool import LoggerSpool
@@ -86,6 +88,7 @@ def make_deliverer(
     source: RequestSource,
     producer: bytes,
     diagnostics: Diagnostics,
+    watching: Callable[[bool], None] = lambda is_watching: None,
 ) -> ThreadedDeliverer:
     """A delivery to a collector on a thread of its own."""
     thread = DeliveryThread("sluice-delivery", report_bug=bug_reporter(diagnostics))
@@ -97,6 +100,7 @@ def make_deliverer(
         transport=GrpcTransport(target=endpoint.target, is_tls=endpoint.tls, loop=thread),
         loop=thread,
         report=diagnostics.report,
+        watching=watching,
     )
     return ThreadedDeliverer(delivery, thread)
 

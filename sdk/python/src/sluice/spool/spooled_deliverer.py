@@ -63,6 +63,7 @@ class SpooledDeliverer:
     def notice_open(self) -> None:
         if not self._is_watching:
             self._is_watching = True
+            self._buffer.set_watched(True)
             self._thread.post(self._watch)
         if self._inner is not None:
             self._inner.notice_open()
@@ -201,12 +202,14 @@ class SpooledDeliverer:
             delay_ms = max(1.0, float(self._request_age_ms))
         else:
             self._is_watching = False
+            self._buffer.set_watched(False)
             # In this order: whoever logs before this line is seen here, and who logs after it sees the line above.
             self._buffer.gather()
             if self._buffer.opened_s is None:
                 return
             delay_ms = 0.0
         self._is_watching = True
+        self._buffer.set_watched(True)
         self._freeze_in(delay_ms)
 
     def _freeze_in(self, delay_ms: float) -> None:
