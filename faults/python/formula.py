@@ -1,4 +1,4 @@
-"""What every event of the fault suite holds, as a function of its producer and its sequence number: the formula of
+"""What every event of the fault suite holds, as a function of its producer and the number of its call: the formula of
 faults/src/oracle/event-formula.ts, which formula-sql.ts checks inside the store."""
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ def event_of(key: Key, sequence: int) -> tuple[str, dict[str, Any]]:
     if sequence % 16 == 0:
         arguments["trace_id"] = f"{rank:016x}{sequence:016x}"
         arguments["span_id"] = f"{sequence:016x}"
+    # Drops get their numbers when the sending thread gathers them, a moment after what was logged around them: so the
+    # oracle follows the number of the call (FormulaKey.countsCalls).
+    arguments["call"] = sequence
     arguments["hash"] = (sequence * SEQUENCE_FACTOR + rank * RANK_FACTOR) & 0xFFFF_FFFF
     arguments["half"] = sequence / 2
     arguments[f"m{sequence % 11}"] = rank - sequence / 8

@@ -25,7 +25,7 @@ class Pump:
 
     def __init__(self, key: Key, options: dict[str, Any]) -> None:
         self.key = key
-        self.logger = sluice.Logger(**options, rank=key.rank, on_diagnostic=lambda _: None)
+        self.logger = sluice.init(**options, rank=key.rank, on_diagnostic=lambda _: None)
         self._has_spool = "spool_dir" in options
         self._begin()
 

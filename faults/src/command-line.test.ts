@@ -39,18 +39,25 @@ test('--planted plants all bugs, or the one that --plant names', () => {
     bugs: plantedBugNames,
     seed: 1,
     encoding: 'blocks',
-    producers: 'typescript',
   });
   assert.deepEqual(parse('--planted --plant drop-loss'), {
     kind: 'planted',
     bugs: ['drop-loss'],
     seed: 4711,
     encoding: 'blocks',
-    producers: 'typescript',
   });
   const run = parse('--scenario overload --plant drop-loss');
   assert.ok(run.kind === 'run');
   assert.equal(run.plant, 'drop-loss');
+});
+
+test('--producers says whose SDK it is', () => {
+  const run = parse('--scenario kill-sdk --producers python');
+  assert.equal(run.kind === 'run' && run.producers, 'python');
+  assert.throws(
+    () => parse('--scenario kill-sdk --producers cobol'),
+    /--producers is cobol; it must be one of: typescript, python/,
+  );
 });
 
 test('--encoding says how the SDK sends, also with planted bugs', () => {

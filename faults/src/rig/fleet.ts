@@ -157,9 +157,22 @@ export class Fleet {
 
   #open(reports: readonly LoggerReport[], settings: ProducerSettings): void {
     const { project, run, job, host, attempt, padBytes, lossEvery, isPlain } = settings;
+    const countsCalls = this.#kind === 'python';
     for (const { producerId, rank } of reports) {
       if (this.#accounts.has(producerId)) this.violations.push(`two producers have the id ${producerId}`);
-      const identity = { producerId, project, run, job, host, attempt, padBytes, lossEvery, isPlain, rank };
+      const identity = {
+        producerId,
+        project,
+        run,
+        job,
+        host,
+        attempt,
+        padBytes,
+        lossEvery,
+        isPlain,
+        rank,
+        countsCalls,
+      };
       this.#accounts.set(producerId, { ...identity, acknowledgedThrough: 0, final: undefined });
     }
   }
