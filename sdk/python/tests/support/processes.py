@@ -180,11 +180,11 @@ class Collector:
 
 
 def python_job(
-    script: str, environment: Mapping[str, str] | None = None, *arguments: str
+    script: str, environment: Mapping[str, str] | None = None, *, is_file: bool = False
 ) -> subprocess.Popen[str]:
-    """A job in a Python of its own, as this one; what it prints can be read."""
+    """A job in a Python of its own, as this one: a script, or a file with one. What it prints can be read."""
     return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, *([] if is_file else ["-c"]), script],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
