@@ -16,9 +16,10 @@ from sluice.buffer.loss import LossReason
 from sluice.core import Core
 from sluice.diagnostics import DiagnosticKind, Diagnostics
 from sluice.encode.head import DEFAULT_SEVERITY, SEVERITY_NUMBERS, Head, severity_number
-from sluice.encode.value import Oversized, error_text
+from sluice.encode.value import Oversized, error_text, plain
 from sluice.limits import (
     CATCH_UP_S,
+    EVENT_BYTES,
     FAST_FIELDS,
     FAST_TEXT_CHARS,
     FLUSH_MARK_MS,
@@ -153,38 +154,42 @@ class Logger:
 
         A value that is none of these stays a field, and is reported.
         """
-        try:
-            if len(name) + len(fields) <= _FAST_SIZE:
-                for value in fields.values():
-                    kind = type(value)
-                    if kind is float:
+        if type(name) is str and len(name) + len(fields) <= _FAST_SIZE:
+            for value in fields.values():
+                kind = type(value)
+                if kind is float:
+                    continue
+                if kind is int:
+                    if -_INT64 <= value < _INT64:  # type: ignore[operator]
                         continue
-                    if kind is int:
-                        if -_INT64 <= value < _INT64:  # type: ignore[operator]
-                            continue
-                    elif kind is str:
-                        if len(value) <= FAST_TEXT_CHARS:  # type: ignore[arg-type]
-                            continue
-                    elif kind is bool or value is None:
+                elif kind is str:
+                    if len(value) <= FAST_TEXT_CHARS:  # type: ignore[arg-type]
                         continue
-                    break
-                else:
-                    intake = self._intake
-                    items = intake.items
-                    if len(items) < intake.limit:
-                        items.extend((_monotonic_ns(), name, fields))
-                        return
-        except Exception:
-            # A name that has no length.
-            pass
+                elif kind is bool or value is None:
+                    continue
+                break
+            else:
+                # In one step, so that nothing can come between; see Intake.
+                intake = self._intake
+                items = intake.items
+                if len(items) < intake.limit:
+                    items.extend((_monotonic_ns(), name, fields))
+                    return
         self._log(name, fields)
 
-    def metrics(self, values: Mapping[str, object], step: int | None = None, *, name: str = "metrics") -> None:
+    def metrics(
+        self, values: Mapping[str, object], step: int | None = None, *, name: str = "metrics"
+    ) -> None:
         """Logs the values of a mapping as one event, whatever their names: `log.metrics({"loss": 0.1}, step=5)`."""
-        if isinstance(values, Mapping):
-            self._log(Head(name, step=step, is_literal=True), values)
-        else:
+        if not isinstance(values, Mapping):
             self.event(name, values=values, step=step)
+            return
+        try:
+            kept = step if type(step) is int else plain(step)
+        except Exception:
+            kept = None
+            self._note_field_error(f"a step of type {type(step).__name__} is left out")
+        self._log(Head(self._name(name), step=kept, is_literal=True), values)
 
     def debug(self, body: str, /, **fields: object) -> None:
         """Logs text for people, as an event named "log" of severity 5. Fields as for `event`."""
@@ -313,25 +318,29 @@ class Logger:
             text = f"a body of type {type(body).__name__} that has no text"
         self._log(Head("", severity, text), fields)
 
-    def _log(self, head: Any, fields: Mapping[Any, object]) -> None:
+    def _log(self, head: str | Head, fields: Mapping[Any, object]) -> None:
         """The long way of an event: whatever it has, and whatever the state of the logger."""
         core = self._core
         intake = core.intake
         try:
-            is_head = type(head) is Head
-            severity = head.severity if is_head else DEFAULT_SEVERITY
-            if not (is_head and head.is_literal) and "severity" in fields:
+            if type(head) is not Head:
+                head = self._name(head)
+                severity, is_literal, size = DEFAULT_SEVERITY, False, 0
+            else:
+                severity, is_literal = head.severity, head.is_literal
+                size = 0 if head.body is None else len(head.body)
+            if not is_literal and "severity" in fields:
                 severity = severity_number(fields["severity"]) or severity
             if severity <= intake.closed_to:
                 self._drop(core, "closed" if intake.closed_to == CLOSED_TO_ALL else "buffer_full")
                 return
-            kept = snapshot(fields, is_head and head.is_literal)
-            size = kept.size
-            if is_head and head.body is not None:
-                size += len(head.body)
+            kept = snapshot(fields, is_literal)
+            size += kept.size
             if kept.field_errors:
-                intake.field_errors.append(kept.field_errors)
-                intake.problem = f"an event {_shown(head)}: {kept.problem}"
+                self._note_field_error(f"an event {_shown(head)}: {kept.problem}", kept.field_errors)
+            if size > EVENT_BYTES:
+                self._drop(core, "too_large")
+                return
             if not self._has_place(core, severity):
                 self._drop(core, "buffer_full")
                 return
@@ -342,8 +351,24 @@ class Logger:
         except Oversized:
             self._drop(core, "too_large")
         except Exception as error:
-            intake.problem = f"an event {_shown(head)} could not be encoded and is lost: {type(error).__name__}"
+            intake.problem = f"an event could not be encoded and is lost: {type(error).__name__}"
             self._drop(core, "encoding")
+
+    def _name(self, name: object) -> str:
+        """The name as it is kept: text, and not much of it, because it waits in memory."""
+        if isinstance(name, str):
+            # One character more than is sent, so that it is still known to be cut.
+            return str.__str__(name)[: NAME_BYTES + 1]
+        self._note_field_error(
+            f"the name of an event is of type {type(name).__name__}; it is logged as 'log'"
+        )
+        return ""
+
+    def _note_field_error(self, problem: str, count: int = 1) -> None:
+        """To be reported by the delivery's thread, because a log call writes to nowhere."""
+        intake = self._core.intake
+        intake.problem = problem
+        intake.field_errors.append(count)
 
     def _drop(self, core: Core, reason: LossReason) -> None:
         intake = core.intake
@@ -439,7 +464,9 @@ class Logger:
         and_losses = f" and {losses} losses" if losses > 0 else ""
         self._diagnostics.report(
             "undelivered",
-            lambda: f"{events} events{and_losses} of run {self.run} were not acknowledged when {when}{self._because()}",
+            lambda: (
+                f"{events} events{and_losses} of run {self.run} were not acknowledged when {when}{self._because()}"
+            ),
         )
 
     def _report_spooled(self, when: str, pending: int) -> None:
@@ -489,7 +516,10 @@ class Timer:
         return self
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
         duration_s = (_monotonic_ns() - self._started_ns) / 1e9
         failed = {} if error is None else {"severity": SEVERITY_NUMBERS["error"], **exception_fields(error)}
@@ -522,6 +552,6 @@ def _timeout_s(timeout: object, default_ms: int) -> float:
     return default_ms / 1000
 
 
-def _shown(head: object) -> str:
-    name = head.name or "log" if isinstance(head, Head) else head
-    return repr(name[:100]) if isinstance(name, str) else f"named by a {type(name).__name__}"
+def _shown(head: str | Head) -> str:
+    name = head.name if isinstance(head, Head) else head
+    return repr((name or "log")[:100])

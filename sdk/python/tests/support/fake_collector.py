@@ -46,7 +46,9 @@ class FakeCollector:
         handler = grpc.stream_unary_rpc_method_handler(
             self._log, request_deserializer=None, response_serializer=pb.LogResponse.SerializeToString
         )
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),)
+        )
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         if self.port == 0:
             raise OSError(f"port {port} is not free")
@@ -98,7 +100,12 @@ def main() -> None:
                 "pid": stored.producer.pid,
                 "losses": stored.losses,
                 "events": [
-                    {"name": event.name, "step": event.step, "metrics": dict(event.metrics), "body": event.body}
+                    {
+                        "name": event.name,
+                        "step": event.step,
+                        "metrics": dict(event.metrics),
+                        "body": event.body,
+                    }
                     for event in stored.events
                 ],
             }

@@ -8,6 +8,10 @@ from typing import Any
 
 import grpc
 
+# Otherwise imported with the first channel, on the delivery's thread: a process that forks at that moment has a child in
+# which half of it is missing for ever.
+import grpc._channel
+
 from .failure import INTERNAL, UNKNOWN
 from .loop import Loop
 from .response import decode_response
@@ -148,7 +152,7 @@ def _outcome_of(future: Any) -> CallOutcome:
                 return decode_response(future.result())
             except Exception as error:
                 return CallFailure(INTERNAL, f"the response cannot be read: {error!r}")
-        metadata = {key: value for key, value in future.trailing_metadata() or ()}
+        metadata = dict(future.trailing_metadata() or ())
         return CallFailure(
             code=code.value[0],
             message=f"{code.name}: {future.details()}",

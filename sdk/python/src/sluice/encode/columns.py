@@ -117,7 +117,9 @@ class Columns:
             return
         self._extend_severity(other)
         self._extend_attributes(other)
-        self.offsets.extend(array("I", [offset + shift for offset in other.offsets]) if shift else other.offsets)
+        self.offsets.extend(
+            array("I", [offset + shift for offset in other.offsets]) if shift else other.offsets
+        )
         self.times.extend(other.times)
         self.steps.extend(other.steps)
         self.metrics.extend(other.metrics)

@@ -47,7 +47,9 @@ def _events(columns: Columns) -> Iterator[bytes]:
     parts = shape.parts
     name = bytes_field(_NAME, shape.name)
     # All of a metric's entry but its eight bytes of value; the value is the last of them.
-    metric_heads = [bytes_field(_METRICS, _key(key) + _VALUE_NUMBER_TAG + bytes(8))[:-8] for key in shape.metric_names]
+    metric_heads = [
+        bytes_field(_METRICS, _key(key) + _VALUE_NUMBER_TAG + bytes(8))[:-8] for key in shape.metric_names
+    ]
     attribute_keys = [_key(key) + _VALUE_TEXT_TAG for key in shape.attribute_names]
     width = len(metric_heads)
     bodies = _split(bytes(columns.bodies), columns.body_sizes) if parts & BODY else None

@@ -22,7 +22,7 @@ _STEP_MAX = 2**63
 _TIME_MIN_S = 100_000_000
 
 Fields = dict[str, Plain]
-#: A name, as `event` was given it.
+#: A name alone is what `event` was given.
 AnyHead = Union[str, Head]
 
 
@@ -48,10 +48,9 @@ class _Plan:
         sent = [sent_key(key) for key in keys if key != "step"]
         self.fields = [key for key in sent if key is not None]
         #: Whether every key is that of a field, once, but for the step.
-        self.is_simple = (
-            len(sent) == len(self.fields) == len(set(self.fields)) <= KEYS_PER_EVENT
-            and set(keys).isdisjoint(RESERVED[1:])
-        )
+        self.is_simple = len(sent) == len(self.fields) == len(set(self.fields)) <= KEYS_PER_EVENT and set(
+            keys
+        ).isdisjoint(RESERVED[1:])
         self.layouts: dict[tuple[str, ...], Shape] = {}
 
 
@@ -127,7 +126,7 @@ class EventReader:
             columns.metrics = array("d", values)  # type: ignore[arg-type]
         else:
             metrics = [values[at::width] for at, kind in enumerate(kinds) if kind == "m"]
-            columns.metrics = array("d", chain.from_iterable(zip(*metrics)))  # type: ignore[arg-type]
+            columns.metrics = array("d", chain.from_iterable(zip(*metrics)))
             texts = [_texts(values[at::width], kind) for at, kind in enumerate(kinds) if kind in "tb"]
             if texts:
                 columns.set_attributes(list(zip(*texts)))
@@ -144,7 +143,9 @@ class EventReader:
         return shape
 
 
-def _groups(heads: list[AnyHead], fields: list[Fields]) -> dict[tuple[AnyHead, tuple[str, ...]], Sequence[int]]:
+def _groups(
+    heads: list[AnyHead], fields: list[Fields]
+) -> dict[tuple[AnyHead, tuple[str, ...]], Sequence[int]]:
     """Which events have the same head and the same keys; mostly all of them."""
     keys: list[tuple[str, ...]] = list(map(tuple, fields))
     head = heads[0]
@@ -152,13 +153,16 @@ def _groups(heads: list[AnyHead], fields: list[Fields]) -> dict[tuple[AnyHead, t
         return {(head, keys[0]): range(len(keys))}
     groups: dict[tuple[AnyHead, tuple[str, ...]], list[int]] = {}
     for row, key in enumerate(zip(heads, keys)):
-        # Whatever else is no name need not be hashable, and is no key of a group.
-        group = key if type(key[0]) is str else (Head(), ())
+        # Heads are read one by one anyway.
+        group = key if type(key[0]) is str else _HEADS
         try:
             groups[group].append(row)
         except KeyError:
             groups[group] = [row]
     return groups  # type: ignore[return-value]
+
+
+_HEADS: tuple[AnyHead, tuple[str, ...]] = (Head(), ())
 
 
 def _are_steps(steps: list[Plain]) -> bool:
@@ -212,10 +216,10 @@ class _Singles:
                 columns.set_attributes(texts)
         return [columns for columns, _ in self._columns.values()]
 
-    def read(self, row: int, time_ns: int, given: object, fields: Fields) -> int:
+    def read(self, row: int, time_ns: int, given: AnyHead, fields: Fields) -> int:
         """Returns how many fields were left out, and the like."""
-        head = _head(given)
-        errors = 0 if isinstance(given, (str, Head)) else 1
+        head = given if isinstance(given, Head) else Head(given)
+        errors = 0
         name, is_cut = sent_name(head.name)
         found, rest, misused = _reserved(head, fields)
         metrics, texts, left_out = _fields(rest)
@@ -253,8 +257,10 @@ def _describe(fields: Fields, misused: int, left_out: int) -> str:
         given = {key: fields[key] for key in RESERVED if key in fields}
         return f"a reserved name that is used for something else, which is logged as a field: {given!r:.200}"
     if left_out:
-        return "a field whose key is empty, too long or one too many, or whose value has no text; it is left out"
-    return "a name that is no text, or too long and was cut"
+        return (
+            "a field whose key is empty, too long or one too many, or whose value has no text; it is left out"
+        )
+    return "a name that is too long and was cut"
 
 
 class _Reserved:
@@ -295,18 +301,12 @@ class _Reserved:
         return found is not None
 
 
-def _head(given: object) -> Head:
-    if isinstance(given, Head):
-        return given
-    return Head(str.__str__(given)) if isinstance(given, str) else Head()
-
-
 def _reserved(head: Head, fields: Fields) -> tuple[_Reserved, Fields, int]:
     """Takes from the fields what is reserved. What is given under a reserved name and is none of it stays a field,
     and is counted."""
     found = _Reserved(head)
     if head.is_literal:
-        step: Fields = {} if head.step is None else {"step": head.step}  # type: ignore[dict-item]
+        step: Fields = {} if head.step is None else {"step": head.step}
         errors = _take_reserved(found, step)
         # A step that is none: a field, unless there is one of its name.
         return found, {**step, **fields}, errors

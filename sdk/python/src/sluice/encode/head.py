@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
+from sluice.encode.value import Plain
+
 #: OpenTelemetry's severity numbers of the usual levels.
-SEVERITY_NUMBERS = {"debug": 5, "info": 9, "warning": 13, "warn": 13, "error": 17, "critical": 21, "fatal": 21}
+SEVERITY_NUMBERS = {
+    "debug": 5,
+    "info": 9,
+    "warning": 13,
+    "warn": 13,
+    "error": 17,
+    "critical": 21,
+    "fatal": 21,
+}
 SEVERITY_MAX = 24
 DEFAULT_SEVERITY = 9
 
@@ -23,7 +33,7 @@ class Head(NamedTuple):
     #: Whether all fields are fields, whatever their names.
     is_literal: bool = False
     #: Of literal fields.
-    step: object = None
+    step: Plain = None
 
 
 def severity_number(severity: object) -> int | None:
