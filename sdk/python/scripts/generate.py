@@ -23,7 +23,7 @@ PROTO = PYTHON.parent.parent / "proto"
 SOURCE = "sluice/v1/collector.proto"
 TARGET = PYTHON / "src" / "sluice" / "_generated"
 
-MODULE = '''\
+MODULE = """\
 # Made by scripts/generate.py from {source}; do not edit.
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf.internal import builder as _builder
@@ -33,13 +33,19 @@ DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
 )
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "sluice._generated.collector_pb2", globals())
-'''
+"""
 
 
 def generate() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         descriptor = Path(folder) / "descriptor"
-        arguments = ["protoc", f"-I{PROTO}", f"--descriptor_set_out={descriptor}", f"--pyi_out={folder}", SOURCE]
+        arguments = [
+            "protoc",
+            f"-I{PROTO}",
+            f"--descriptor_set_out={descriptor}",
+            f"--pyi_out={folder}",
+            SOURCE,
+        ]
         if protoc.main(arguments) != 0:
             sys.exit(f"protoc does not take {SOURCE}")
         (file,) = FileDescriptorSet.FromString(descriptor.read_bytes()).file
@@ -54,7 +60,9 @@ def main() -> None:
     fresh = generate()
     if "--check" in sys.argv[1:]:
         stale = [
-            name for name, text in fresh.items() if not (TARGET / name).exists() or (TARGET / name).read_text() != text
+            name
+            for name, text in fresh.items()
+            if not (TARGET / name).exists() or (TARGET / name).read_text() != text
         ]
         if stale:
             sys.exit(

@@ -42,12 +42,16 @@ def encoded() -> bytes:
     parts: list[bytes] = []
     for frame in VECTOR["frames"]:
         if frame["type"] == "header":
-            parts.append(header_frame(PLACE, VECTOR["created_unix_ms"], bytes.fromhex(VECTOR["producer_hex"])))
+            parts.append(
+                header_frame(PLACE, VECTOR["created_unix_ms"], bytes.fromhex(VECTOR["producer_hex"]))
+            )
         elif frame["type"] == "acknowledged":
             parts.append(acknowledged_frame(frame["through"], seed))
         else:
             data = bytes.fromhex(frame["hex"])
-            parts.extend(request_frame(StoredRequest(frame["first"], frame["last"], frame["events"], data), seed))
+            parts.extend(
+                request_frame(StoredRequest(frame["first"], frame["last"], frame["events"], data), seed)
+            )
     return b"".join(parts)
 
 
@@ -119,5 +123,11 @@ def test_names_of_folders_and_files_are_read_as_they_are_written() -> None:
     for name in ("", "x", ".", f"{plain}.damaged", f"{plain}@", f"{plain}\n"):
         assert parse_folder_name(name) is None, name
     assert parse_segment_file_name(segment_file_name(12)) == 12
-    for name in ("1.spool", "00000000.spool", "00000001.spool.damaged", "x00000001.spool", "00000001.spool\n"):
+    for name in (
+        "1.spool",
+        "00000000.spool",
+        "00000001.spool.damaged",
+        "x00000001.spool",
+        "00000001.spool\n",
+    ):
         assert parse_segment_file_name(name) is None, name

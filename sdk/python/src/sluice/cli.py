@@ -27,7 +27,9 @@ _RIGHT = ("rank", "events", "delivered", "lost")
 
 def main(arguments: Sequence[str] | None = None, program: str = "sluice-sync") -> int:
     """Runs the command; returns the exit code."""
-    parser = argparse.ArgumentParser(program, description="Delivers what jobs left in a spool directory, once each.")
+    parser = argparse.ArgumentParser(
+        program, description="Delivers what jobs left in a spool directory, once each."
+    )
     parser.add_argument(
         "directory",
         nargs="?",
@@ -35,7 +37,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "sluice-sync") -
         help=f"the directory that the jobs have as spool_dir. SLUICE_SPOOL_DIR; default ./{DEFAULT_SPOOL_DIR}",
     )
     parser.add_argument(
-        "--endpoint", metavar="HOST:PORT", help="where the collector is. SLUICE_ENDPOINT; default 127.0.0.1:4317"
+        "--endpoint",
+        metavar="HOST:PORT",
+        help="where the collector is. SLUICE_ENDPOINT; default 127.0.0.1:4317",
     )
     parser.add_argument(
         "--other-hosts",
@@ -49,7 +53,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "sluice-sync") -
         metavar="SECONDS",
         help="give up after so long without progress; 0: never; default 30",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line and producer, as it is done")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a line and producer, as it is done"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {SDK_VERSION}")
     given = parser.parse_args(arguments)
 

@@ -207,7 +207,9 @@ def unblock(block: pb.EventBlock) -> Iterator[tuple[int, pb.Event]]:
     count = block.count
     metric_names, attribute_names = list(block.metric_name), list(block.attribute_name)
     expect(count >= 1, "a count of zero")
-    expect(len(block.sequence_delta) == count and len(block.time_delta) == count, "an offset and a time for each")
+    expect(
+        len(block.sequence_delta) == count and len(block.time_delta) == count, "an offset and a time for each"
+    )
     expect(len(block.step_delta) in (0, count), "a step for each event, or none")
     expect(len(set(metric_names)) == len(metric_names), "a metric name twice")
     expect(len(set(attribute_names)) == len(attribute_names), "an attribute name twice")
@@ -218,7 +220,9 @@ def unblock(block: pb.EventBlock) -> Iterator[tuple[int, pb.Event]]:
     expect(len(bodies) in (0, count), "a body for each event, or none")
     attributes = list(texts(block.attribute))
     is_constant = len(attributes) == len(attribute_names)
-    expect(is_constant or len(attributes) == count * len(attribute_names), "attributes for each event, or once")
+    expect(
+        is_constant or len(attributes) == count * len(attribute_names), "attributes for each event, or once"
+    )
     expect(len(block.trace_id) in (0, 16 * count), "a trace id for each event, or none")
     expect(len(block.span_id) in (0, 8 * count), "a span id for each event, or none")
     offset = time = step = 0

@@ -53,7 +53,9 @@ class CollectorProcess:
         self._process.communicate()
 
 
-def run_python(code: str, *arguments: str, timeout_s: float = 90.0, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *arguments: str, timeout_s: float = 90.0, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Runs a program; its output and exit code are the test's to judge."""
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],

@@ -102,9 +102,11 @@ def main() -> None:
                 "events": [
                     {
                         "name": event.name,
+                        "severity_number": event.severity_number,
+                        "body": event.body,
                         "step": event.step,
                         "metrics": dict(event.metrics),
-                        "body": event.body,
+                        "attributes": dict(event.attributes),
                     }
                     for event in stored.events
                 ],

@@ -50,7 +50,9 @@ class ModelTransport:
 
 
 class _ModelCall:
-    def __init__(self, transport: ModelTransport, call: CallModel, ended: Callable[[CallOutcome], None]) -> None:
+    def __init__(
+        self, transport: ModelTransport, call: CallModel, ended: Callable[[CallOutcome], None]
+    ) -> None:
         self._transport = transport
         self._call = call
         self._ended = ended

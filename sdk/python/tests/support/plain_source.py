@@ -11,7 +11,9 @@ from sluice.buffer.frozen_requests import FrozenRequests
 from sluice.clock import SYSTEM_CLOCK, Clock
 from sluice.delivery.source import FrozenRequest
 
-PRODUCER = pb.LogRequest(producer=pb.Producer(id=bytes(range(16)), project="p", run_id="r")).SerializeToString()
+PRODUCER = pb.LogRequest(
+    producer=pb.Producer(id=bytes(range(16)), project="p", run_id="r")
+).SerializeToString()
 
 
 class PlainSource(FrozenRequests):

@@ -33,7 +33,9 @@ def list_folders(files: SpoolFiles, directory: str, me: Owner) -> list[SpoolFold
             continue
         producer_id, text = parsed
         owner = None if text is None else parse_owner(text)
-        folders.append(SpoolFolder(name, producer_id, owner, "released" if text is None else judge(owner, me)))
+        folders.append(
+            SpoolFolder(name, producer_id, owner, "released" if text is None else judge(owner, me))
+        )
     return folders
 
 

@@ -77,11 +77,15 @@ class LoggerSpool:
                 endpoint=settings.endpoint.target,
                 source=buffer,
                 producer=producer,
-                transport=GrpcTransport(target=settings.endpoint.target, is_tls=settings.endpoint.tls, loop=thread),
+                transport=GrpcTransport(
+                    target=settings.endpoint.target, is_tls=settings.endpoint.tls, loop=thread
+                ),
                 loop=thread,
                 report=diagnostics.report,
             )
-            self._take_over = TakeOver(settings, directory=settings.spool_dir, files=files, diagnostics=diagnostics)
+            self._take_over = TakeOver(
+                settings, directory=settings.spool_dir, files=files, diagnostics=diagnostics
+            )
             self._take_over.start()
         self._delivery = delivery
         self.deliverer = SpooledDeliverer(
@@ -145,7 +149,9 @@ class LoggerSpool:
             meanwhile = f"; events stay in memory meanwhile, it is tried again in {SPOOL_RETRY_MS} ms"
         self._diagnostics.report(
             "spool",
-            lambda: f"the spool directory {self._directory} (spool_dir) cannot be {what}: {message}{meanwhile}",
+            lambda: (
+                f"the spool directory {self._directory} (spool_dir) cannot be {what}: {message}{meanwhile}"
+            ),
         )
 
 

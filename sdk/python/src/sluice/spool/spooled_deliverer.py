@@ -236,9 +236,7 @@ class SpooledDeliverer:
 
         self._call(self._disk, sync, max(0.0, deadline_s - time.monotonic()))
 
-    def _call(
-        self, thread: DeliveryThread, run: Callable[[], _Result], timeout_s: float
-    ) -> _Result | None:
+    def _call(self, thread: DeliveryThread, run: Callable[[], _Result], timeout_s: float) -> _Result | None:
         """Runs something on a thread and waits for it; None if it does not come to an end in time."""
         answer = Answer()
         results: list[_Result] = []

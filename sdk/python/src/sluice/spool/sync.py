@@ -173,7 +173,9 @@ class _SyncRun:
         damages = "; ".join(orphan.damages)
         if orphan.producer is None and orphan.damages:
             aside = set_aside(SYSTEM_FILES, orphan)
-            return base._replace(bytes=orphan.bytes, state="damaged", detail=f"{damages}; put aside as {aside}")
+            return base._replace(
+                bytes=orphan.bytes, state="damaged", detail=f"{damages}; put aside as {aside}"
+            )
         facts = None if orphan.producer is None else decode_producer(orphan.producer)
         known = base._replace(
             project=(facts.project if facts is not None else "") or "default",

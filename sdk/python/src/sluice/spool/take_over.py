@@ -30,7 +30,9 @@ class TakeOver:
     3. It never gives up while the process lives, and a folder that it cannot read costs a report, not a loop.
     """
 
-    def __init__(self, settings: Settings, *, directory: str, files: SpoolFiles, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, settings: Settings, *, directory: str, files: SpoolFiles, diagnostics: Diagnostics
+    ) -> None:
         self._settings = settings
         self._directory = directory
         self._files = files
@@ -93,7 +95,9 @@ class TakeOver:
             self._report("cannot be read", str(error))
             folders = []
         self._waiting.extend(
-            folder for folder in folders if folder.state in ("dead", "released") and folder.name not in self._broken
+            folder
+            for folder in folders
+            if folder.state in ("dead", "released") and folder.name not in self._broken
         )
         self._next()
 
