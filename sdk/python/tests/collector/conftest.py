@@ -71,11 +71,17 @@ class Run:
             "SLUICE_RUN": self.name,
         }
 
-    def job(self, script: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Starts a job; its script finds `log`, a logger of this run."""
+    def job(
+        self, script: str, environment: Mapping[str, str] | None = None, *, before: str = ""
+    ) -> subprocess.Popen[str]:
+        """Starts a job; its script finds `log`, a logger of this run, which is made after what is to come before."""
         return python_job(
-            f"import sluice\nlog = sluice.init()\n{script}", {**self.environment, **(environment or {})}
+            f"{before}\nimport sluice\nlog = sluice.init()\n{script}", {**self.environment, **(environment or {})}
         )
+
+    def script(self, path: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Starts a job that is a file, as one that spawns processes has to be."""
+        return python_job(str(path), {**self.environment, **(environment or {})}, is_file=True)
 
     def finish(self, job: subprocess.Popen[str]) -> Finished:
         try:
@@ -86,9 +92,9 @@ class Run:
             raise AssertionError(f"the job hangs; it said:\n{out}\n{err}") from None
         return Finished(job.returncode, out, err)
 
-    def do(self, script: str, environment: Mapping[str, str] | None = None) -> Finished:
+    def do(self, script: str, environment: Mapping[str, str] | None = None, *, before: str = "") -> Finished:
         """Runs a job to its end, which must be a good one."""
-        finished = self.finish(self.job(script, environment))
+        finished = self.finish(self.job(script, environment, before=before))
         assert finished.code == 0, finished
         return finished
 
