@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
+
+import pytest
 
 from sluice._generated import collector_pb2 as pb
 
 from .support.collector_model import RESOURCE_EXHAUSTED, UNAVAILABLE, RefusedCall, overloaded
+from .support.collector_process import CollectorProcess
 from .support.fake_collector import FakeCollector
 from .support.plain_delivery import PlainDelivery, PlainSettings
 from .support.plain_source import wait_until
@@ -216,3 +220,42 @@ def test_a_flush_from_within_the_delivery_itself_returns_at_once() -> None:
         answers: list[bool] = []
         job.thread.post(lambda: answers.append(job.flush(60)))
         wait_until(lambda: answers == [False])
+
+
+def test_a_fault_of_the_sdk_is_reported_and_costs_a_pause_and_no_event() -> None:
+    with FakeCollector() as server, PlainDelivery(server.endpoint) as job:
+        freeze, faults = job.source.freeze, iter([True, True])
+
+        def faulty(with_open: bool) -> bool:
+            if next(faults, False):
+                raise RuntimeError("a fault, as meant")
+            return freeze(with_open)
+
+        job.source.freeze = faulty  # type: ignore[method-assign]
+        job.log(25)
+        assert job.flush()
+        assert steps(server) == list(range(1, 26))
+        assert len(job.bugs) == 2
+        job.bugs.clear()
+
+
+def test_where_no_thread_can_be_made_for_a_call_requests_go_one_a_call_and_the_last_is_marked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start_none(run: object, arguments: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    with CollectorProcess() as collector:
+        with PlainDelivery(collector.endpoint) as job:
+            job.log(1)
+            wait_until(lambda: job.source.acknowledged == 1)
+            monkeypatch.setattr(_thread, "start_new_thread", start_none)
+            job.log(34)
+            assert job.flush()
+            job.deliverer.marked(5)
+            monkeypatch.undo()
+            job.log(5)
+            assert job.flush()
+            assert job.deliverer.counts.last_error is None
+        (producer,) = collector.stop()["producers"].values()
+        assert [event["step"] for event in producer["events"]] == list(range(1, 41))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import sluice.delivery.delivery
+import sluice.spool.logger_spool
 import sluice.spool.spooled_buffer
 import sluice.spool.spooled_deliverer
 import sluice.spool.take_over
@@ -49,7 +51,7 @@ def is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sluice.spool.spooled_buffer, "SPOOL_RETRY_MS", 50)
     monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_MS", 500)
     monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_RESERVE_MS", 50)
-    monkeypatch.setattr(sluice.spool.take_over, "SPOOL_CLOSE_MS", 500)
+    monkeypatch.setattr(sluice.spool.logger_spool, "SPOOL_CLOSE_MS", 500)
     monkeypatch.setattr(sluice.spool.take_over, "TAKE_OVER_FIRST_MS", 10)
     monkeypatch.setattr(sluice.spool.take_over, "TAKE_OVER_EVERY_MS", 50)
 
@@ -605,3 +607,16 @@ def test_an_idle_job_that_takes_over_uses_no_connection_afterwards(
     assert server.model.calls == calls
     job.logger.close()
     assert not os.listdir(tmp_path)
+
+
+def test_an_event_after_a_pause_is_sent_though_the_disk_takes_nothing(
+    tmp_path: Path, server: FakeCollector, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sluice.spool.spooled_deliverer, "IDLE_LOOK_MS", 0)
+    monkeypatch.setattr(sluice.delivery.delivery, "IDLE_LOOK_MS", 0)
+    disk.fail("make_folder")
+    job = SpoolJob(tmp_path, server.endpoint)
+    for step in range(1, 4):
+        job.log(step, step)
+        wait_until(lambda step=step: job.logger.stats().acknowledged == step)
+    job.logger.close()

@@ -77,6 +77,8 @@ STALLED_S = 0.2
 JSON_DEPTH = 100
 #: Names and keys of all shapes that are remembered; when full, they are met anew. Ten times what a large program has.
 CACHED_SHAPE_KEYS = 16_384
+#: Names and keys whose form on the wire is remembered; when full, they are met anew.
+CACHED_TEXTS = 2048
 #: Kinds of log calls, by name and keys, that are remembered; when full, they are met anew.
 CACHED_PLANS = 2048
 #: Of each of them, combinations of what its fields are: numbers, texts, nothing.
@@ -113,8 +115,12 @@ FLUSH_MARK_MS = 200
 IDLE_LOOK_MS = 5_000
 #: How long close() waits for the delivery's thread to end; it usually takes a millisecond.
 THREAD_STOP_MS = 2_000
+#: How long the delivery's thread waits for an answer where it has to make a call by itself: while a process ends.
+ONCE_TIMEOUT_S = 5.0
 #: How long a fork waits for the SDK's threads to stand still; they usually take a millisecond.
 FORK_WAIT_MS = 1_000
+#: … and for one that may hang in an operation of the disk, of which a child takes no harm.
+FORK_WAIT_DISK_MS = 50
 #: A problem that was reported is reported again at most this often.
 DIAGNOSTIC_INTERVAL_MS = 600_000
 #: Loss ranges recorded one by one in one request before their order is given up (counts stay).

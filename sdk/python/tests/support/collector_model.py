@@ -98,6 +98,8 @@ class CollectorModel:
 
 class CallModel:
     def __init__(self, collector: CollectorModel, number: int) -> None:
+        #: Whether there is one message alone, of LogOnce.
+        self.is_once = False
         self._collector = collector
         self._number = number
         self._producer: pb.Producer | None = None
@@ -141,17 +143,18 @@ class CallModel:
         elif has_producer:
             raise RefusedCall(INVALID_ARGUMENT, "a later message has a producer")
         known = collector.producers.get(self._id)
+        rest = pb.LogRequest()
+        rest.CopyFrom(request)
+        rest.ClearField("flush")
+        rest.ClearField("producer")
         if request.flush:
-            # The SDK marks in a message of its own, which changes no frozen request.
-            rest = pb.LogRequest()
-            rest.CopyFrom(request)
-            rest.ClearField("flush")
-            rest.ClearField("producer")
-            if rest.ByteSize() > 0:
+            # On a stream the SDK marks in a message of its own, which changes no frozen request.
+            if rest.ByteSize() > 0 and not self.is_once:
                 raise RefusedCall(INVALID_ARGUMENT, "a wish to be committed with something else")
             durable = known.durable if known is not None else 0
             collector.marks.append(FlushMark(self._number, durable, has_producer))
-            return
+            if rest.ByteSize() == 0:
+                return
         fates = list(fates_of(request))
         first = request.first_sequence
         last = first + len(fates) - 1

@@ -19,7 +19,6 @@ from sluice._generated import collector_pb2 as pb
 
 from .collector_model import INVALID_ARGUMENT, CollectorModel, RefusedCall
 
-METHOD = "Log"
 SERVICE = "sluice.v1.EventCollector"
 MESSAGE_BYTES = 16 * 1024 * 1024
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
@@ -46,9 +45,13 @@ class FakeCollector:
         handler = grpc.stream_unary_rpc_method_handler(
             self._log, request_deserializer=None, response_serializer=pb.LogResponse.SerializeToString
         )
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),)
+        once = grpc.unary_unary_rpc_method_handler(
+            lambda data, context: self._log(iter((data,)), context, is_once=True),
+            request_deserializer=None,
+            response_serializer=pb.LogResponse.SerializeToString,
         )
+        handlers = {"Log": handler, "LogOnce": once}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         if self.port == 0:
             raise OSError(f"port {port} is not free")
@@ -68,8 +71,11 @@ class FakeCollector:
     ) -> None:
         self.stop()
 
-    def _log(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> pb.LogResponse:
+    def _log(
+        self, requests: Iterator[bytes], context: grpc.ServicerContext, is_once: bool = False
+    ) -> pb.LogResponse:
         call = self.model.open_call()
+        call.is_once = is_once
         try:
             if self.on_call is not None:
                 self.on_call()

@@ -50,6 +50,8 @@ class ModelTransport:
 
 
 class _ModelCall:
+    is_single = False
+
     def __init__(
         self, transport: ModelTransport, call: CallModel, ended: Callable[[CallOutcome], None]
     ) -> None:

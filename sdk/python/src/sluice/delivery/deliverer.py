@@ -42,6 +42,8 @@ class ThreadedDeliverer:
         answer = Answer()
         waiter = Waiter(target, answer.give)
         self._thread.post(lambda: begin(waiter))
+        if not self._thread.can_run:
+            return False
         try:
             return answer.wait(timeout_s)
         finally:

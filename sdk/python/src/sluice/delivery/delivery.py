@@ -51,9 +51,11 @@ class _OpenCall:
         "call",
         "is_aged",
         "is_half_closed",
+        "is_late",
         "last_sequence",
         "marked_through",
         "outstanding",
+        "progress_ms",
         "requests",
     )
 
@@ -67,6 +69,9 @@ class _OpenCall:
         self.marked_through = 0
         self.is_aged = False
         self.is_half_closed = False
+        #: When bytes left last, or the answer was asked for; and whether that is too long ago already.
+        self.progress_ms = 0.0
+        self.is_late = False
 
     @property
     def is_mark_alone(self) -> bool:
@@ -250,6 +255,18 @@ class Delivery:
         """Sends what may be sent now. Every event that could change the answer ends here."""
         if self._is_stopped:
             return
+        try:
+            self._send()
+        except Exception:
+            # A fault of the SDK, which the loop reports. What it broke off is begun anew after a while.
+            if not self._is_stopped:
+                self.interrupt()
+                self._attempt += 1
+                if self._backoff is None:
+                    self._back_off(self._delay_ms())
+            raise
+
+    def _send(self) -> None:
         source = self._source
         source.gather()
         open_call = self._open
@@ -323,9 +340,10 @@ class Delivery:
 
     def _is_full(self, open_call: _OpenCall) -> bool:
         """Whether the call has all that it may carry."""
-        return open_call.bytes >= self._settings.call_bytes or (
-            open_call.requests > 0 and self._isolated_through > 0
-        )
+        if open_call.bytes >= self._settings.call_bytes:
+            return True
+        is_single = open_call.call is not None and open_call.call.is_single
+        return open_call.requests > 0 and (is_single or self._isolated_through > 0)
 
     def _is_hasty(self) -> bool:
         """Whether the acknowledgment is wanted as soon as there is nothing more to send."""
@@ -440,25 +458,32 @@ class Delivery:
 
     def _watch_progress(self, open_call: _OpenCall) -> None:
         """A collector that hangs is one that neither takes bytes nor answers for a while."""
-        if self._progress_timer is not None:
-            self._progress_timer.cancel()
-        since_ms = self._loop.now_ms()
+        open_call.progress_ms = self._loop.now_ms()
+        open_call.is_late = False
+        if self._progress_timer is None:
+            self._check_progress_in(open_call, self._settings.ack_timeout_ms)
+
+    def _check_progress_in(self, open_call: _OpenCall, delay_ms: float) -> None:
+        self._progress_timer = self._loop.call_later(delay_ms, lambda: self._check_progress(open_call))
+
+    def _check_progress(self, open_call: _OpenCall) -> None:
+        self._progress_timer = None
+        # Between two requests an open call is quiet by right; it is the half-close that is late then.
+        if self._open is not open_call or (not open_call.is_half_closed and open_call.outstanding == 0):
+            return
         timeout_ms = self._settings.ack_timeout_ms
-
-        def check(is_late: bool) -> None:
-            # Between two requests an open call is quiet by right; it is the half-close that is late then.
-            if self._open is not open_call or (not open_call.is_half_closed and open_call.outstanding == 0):
-                return
-            if is_late:
-                self._give_up(open_call, self._loop.now_ms() - since_ms)
-            else:
-                # A job that held the interpreter all the while may have an answer waiting that nobody has read yet.
-                # So it gets a turn more.
-                grace_ms = min(LATE_GRACE_MS, timeout_ms)
-                self._progress_timer = self._loop.call_later(grace_ms, lambda: check(True))
-
-        # A mark that is given up costs nothing, so it gets no turn more.
-        self._progress_timer = self._loop.call_later(timeout_ms, lambda: check(open_call.is_mark_alone))
+        waited_ms = self._loop.now_ms() - open_call.progress_ms
+        # Half a millisecond, because a timer may fire that much early.
+        if waited_ms < timeout_ms - 0.5:
+            self._check_progress_in(open_call, timeout_ms - waited_ms)
+        elif open_call.is_late or open_call.is_mark_alone:
+            # A mark that is given up costs nothing, so it gets no turn more.
+            self._give_up(open_call, waited_ms)
+        else:
+            # A job that held the interpreter all the while may have an answer waiting that nobody has read yet. So it
+            # gets a turn more.
+            open_call.is_late = True
+            self._check_progress_in(open_call, min(LATE_GRACE_MS, timeout_ms))
 
     def _give_up(self, open_call: _OpenCall, waited_ms: float) -> None:
         self._end_call()
@@ -549,7 +574,9 @@ class Delivery:
         outcome = self._source.rewind(expected)
         if outcome != "resend":
             what = (
-                "what is missing is reported as lost (refused)" if outcome == "repaired" else "that fits nothing"
+                "what is missing is reported as lost (refused)"
+                if outcome == "repaired"
+                else "that fits nothing"
             )
             self._report("rewind", f"it expects sequence {expected}, the oldest here is {oldest}; {what}")
         # The first time is what the protocol provides for; a collector that keeps asking gets pauses.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _thread
 import os
 import queue
 import time
@@ -12,6 +13,8 @@ import grpc
 # which half of it is missing for ever.
 import grpc._channel
 
+from sluice.limits import ONCE_TIMEOUT_S
+
 from .failure import INTERNAL, UNKNOWN
 from .loop import Loop
 from .response import decode_response
@@ -19,6 +22,7 @@ from .thread import on_halted
 from .transport import CallFailure, CallOutcome
 
 LOG_METHOD = "/sluice.v1.EventCollector/Log"
+LOG_ONCE_METHOD = "/sluice.v1.EventCollector/LogOnce"
 EXPECTED_SEQUENCE_KEY = "sluice-expected-sequence"
 RETRY_DELAY_KEY = "sluice-retry-delay-ms"
 
@@ -48,6 +52,10 @@ class GrpcTransport:
     a channel gRPC's core ends, threads and all, within about a millisecond. So the channel is closed before a fork, by
     the loop (see thread.py), which then waits until those threads are gone; and a channel is made with a call that
     needs it, not before.
+
+    gRPC makes a thread of Python's for each streaming call. Where there can be none (Python 3.12 while the process
+    ends, or a system that has no more), a call is made of the contract's LogOnce, on the loop's own thread, which
+    waits for it.
     """
 
     def __init__(self, *, target: str, is_tls: bool, loop: Loop) -> None:
@@ -57,12 +65,22 @@ class GrpcTransport:
         self._channel: grpc.Channel | None = None
         self._log: Any = None
 
-    def open(self, ended: Callable[[CallOutcome], None]) -> _GrpcCall:
-        if self._channel is None:
-            self._channel = self._connect()
-            # Without serializers: messages are bytes both ways.
-            self._log = self._channel.stream_unary(LOG_METHOD)
-        return _GrpcCall(self._log, self._loop, ended)
+    def open(self, ended: Callable[[CallOutcome], None]) -> _GrpcCall | _OnceCall:
+        channel = self._channel
+        if channel is None:
+            channel = self._channel = self._connect()
+        # Methods without serializers: messages are bytes both ways.
+        if _can_make_threads():
+            if self._log is None:
+                self._log = channel.stream_unary(LOG_METHOD)
+            try:
+                return _GrpcCall(self._log, self._loop, ended)
+            except RuntimeError:
+                # It came to that between the two. To close a channel with half of a call would wait for ever.
+                _unusable.append(channel)
+                channel = self._channel = self._connect()
+                self._log = None
+        return _OnceCall(channel.unary_unary(LOG_ONCE_METHOD), self._loop, ended)
 
     def disconnect(self) -> None:
         channel, self._channel, self._log = self._channel, None, None
@@ -80,12 +98,18 @@ class _GrpcCall:
     """Implements `Call`. gRPC takes messages from an iterator on a thread of its own; it asks for the next one when
     the one before has left."""
 
+    is_single = False
+
     def __init__(self, method: Any, loop: Loop, ended: Callable[[CallOutcome], None]) -> None:
         self._loop = loop
         self._messages = _Messages(loop.post)
         self._is_over = False
         self._ended = ended
-        future = method.future(self._messages)
+        try:
+            future = method.future(self._messages)
+        except BaseException:
+            self._messages.end()
+            raise
         self._future: Any = future
         future.add_done_callback(self._on_done)
 
@@ -114,6 +138,45 @@ class _GrpcCall:
         if not self._is_over:
             self._is_over = True
             self._ended(outcome)
+
+
+class _OnceCall:
+    """Implements `Call` for a single request, which it sends when there is no more to come."""
+
+    is_single = True
+
+    def __init__(self, method: Any, loop: Loop, ended: Callable[[CallOutcome], None]) -> None:
+        self._method = method
+        self._loop = loop
+        self._ended = ended
+        self._messages: list[bytes] = []
+        self._is_over = False
+
+    def write(self, message: bytes, written: Callable[[], None]) -> None:
+        # A mark behind a request becomes a part of it: messages in Protobuf concatenate.
+        self._messages.append(message)
+        self._loop.post(lambda: None if self._is_over else written())
+
+    def half_close(self) -> None:
+        # Later, because the outcome is never told from within a method.
+        self._loop.post(self._run)
+
+    def cancel(self) -> None:
+        self._is_over = True
+
+    def _run(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        outcome: CallOutcome
+        try:
+            answer, _ = self._method.with_call(b"".join(self._messages), timeout=ONCE_TIMEOUT_S)
+            outcome = decode_response(answer)
+        except grpc.RpcError as error:
+            outcome = _failure_of(error)
+        except Exception as error:
+            outcome = CallFailure(UNKNOWN, f"the call failed: {error!r}")
+        self._ended(outcome)
 
 
 class _Messages:
@@ -146,16 +209,20 @@ class _Messages:
 
 def _outcome_of(future: Any) -> CallOutcome:
     try:
-        code = future.code()
-        if code is grpc.StatusCode.OK:
-            try:
-                return decode_response(future.result())
-            except Exception as error:
-                return CallFailure(INTERNAL, f"the response cannot be read: {error!r}")
-        metadata = dict(future.trailing_metadata() or ())
+        if future.code() is grpc.StatusCode.OK:
+            return decode_response(future.result())
+    except Exception as error:
+        return CallFailure(INTERNAL, f"the response cannot be read: {error!r}")
+    return _failure_of(future)
+
+
+def _failure_of(call: Any) -> CallFailure:
+    try:
+        code = call.code()
+        metadata = dict(call.trailing_metadata() or ())
         return CallFailure(
             code=code.value[0],
-            message=f"{code.name}: {future.details()}",
+            message=f"{code.name}: {call.details()}",
             expected_sequence=_number(metadata.get(EXPECTED_SEQUENCE_KEY)),
             retry_delay_ms=_number(metadata.get(RETRY_DELAY_KEY)),
         )
@@ -168,6 +235,22 @@ def _number(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 15:
         return int(value)
     return None
+
+
+def _can_make_threads() -> bool:
+    try:
+        _thread.start_new_thread(_nothing, ())
+    except RuntimeError:
+        return False
+    return True
+
+
+def _nothing() -> None:
+    """What a thread does that is made to see whether one can be made."""
+
+
+#: Channels that can be neither used nor closed.
+_unusable: list[grpc.Channel] = []
 
 
 class _Threads:

@@ -24,7 +24,9 @@ class FrozenRequest:
 
     __slots__ = ("data", "events", "first", "last", "losses", "sends", "spooled")
 
-    def __init__(self, first: int, last: int, events: int, losses: tuple[LossRange, ...], data: bytes) -> None:
+    def __init__(
+        self, first: int, last: int, events: int, losses: tuple[LossRange, ...], data: bytes
+    ) -> None:
         self.first = first
         self.last = last
         #: Events in it; the other numbers are losses.
@@ -133,4 +135,3 @@ class Deliverer(Protocol):
     def stop(self, timeout_s: float) -> None:
         """Gives up what is under way and ends the thread, for which it waits until the deadline. Waiters learn that
         they waited in vain. May be called again."""
-

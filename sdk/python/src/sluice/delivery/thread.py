@@ -34,11 +34,14 @@ class DeliveryThread:
         report_bug: Callable[[BaseException], None],
         pause: Callable[[], None] = lambda: None,
         resume: Callable[[], None] = lambda: None,
+        fork_wait_ms: int = FORK_WAIT_MS,
     ) -> None:
         """
-        pause:  run on the thread before it stands still for a fork; must leave nothing open.
-        resume: run on the thread when it goes on.
+        pause:        run on the thread before it stands still for a fork; must leave nothing open.
+        resume:       run on the thread when it goes on.
+        fork_wait_ms: how long a fork waits for it.
         """
+        self.fork_wait_ms = fork_wait_ms
         self._name = name
         self._report_bug = report_bug
         self.pause = pause
@@ -70,6 +73,15 @@ class DeliveryThread:
         self._posted.put(run)
         if self._thread is None and not self._is_halting:
             self._start()
+
+    def start(self) -> None:
+        """Starts the thread, if it does not run yet."""
+        self.post(_nothing)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether what is posted will run: false if no thread can be made, or the loop was stopped."""
+        return not self._is_stopped and (self._thread is not None or self._is_halting)
 
     @property
     def is_current(self) -> bool:
@@ -236,11 +248,11 @@ def _before_fork() -> None:
         _forks += 1
         for loop in loops:
             loop.halt()
-    deadline_s = time.monotonic() + FORK_WAIT_MS / 1000
+    started_s = time.monotonic()
     for loop in loops:
-        loop.wait_halted(max(0.0, deadline_s - time.monotonic()))
+        loop.wait_halted(max(0.0, started_s + loop.fork_wait_ms / 1000 - time.monotonic()))
     for run in _halted:
-        run(max(0.0, deadline_s - time.monotonic()))
+        run(max(0.0, started_s + FORK_WAIT_MS / 1000 - time.monotonic()))
 
 
 def _after_fork_in_parent() -> None:

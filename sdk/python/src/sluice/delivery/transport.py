@@ -39,6 +39,10 @@ CallOutcome = Union[Acknowledgment, CallFailure]
 class Call(Protocol):
     """One client-streaming call. Used on the delivery's thread alone."""
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it takes one request only."""
+
     def write(self, message: bytes, written: Callable[[], None]) -> None:
         """`written` runs on the delivery's thread once the bytes have left for the socket."""
 

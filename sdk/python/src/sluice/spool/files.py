@@ -44,7 +44,7 @@ class SpoolFiles:
         """Writes all of the buffers at a position."""
         rest = [memoryview(buffer) for buffer in buffers]
         while rest:
-            written = os.pwritev(file, rest[:_BUFFERS_PER_WRITE], position)
+            written = _write_some(file, rest[:_BUFFERS_PER_WRITE], position)
             position += written
             while rest and written >= len(rest[0]):
                 written -= len(rest.pop(0))
@@ -55,7 +55,11 @@ class SpoolFiles:
         os.ftruncate(file, size)
 
     def sync(self, file: int) -> None:
-        os.fdatasync(file)
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(file)
+        else:
+            # macOS.
+            os.fsync(file)
 
     def close(self, file: int) -> None:
         os.close(file)
@@ -85,12 +89,12 @@ class SpoolFiles:
             os.close(folder)
 
 
-if not hasattr(os, "fdatasync"):
+def _write_some(file: int, buffers: Sequence[memoryview], position: int) -> int:
+    """Writes some of the buffers; how many bytes."""
+    if hasattr(os, "pwritev"):
+        return os.pwritev(file, buffers, position)
+    # macOS before 11.
+    return os.pwrite(file, buffers[0], position)
 
-    def _sync(self: SpoolFiles, file: int) -> None:
-        os.fsync(file)
-
-    # macOS has none.
-    SpoolFiles.sync = _sync  # type: ignore[method-assign]
 
 SYSTEM_FILES = SpoolFiles()

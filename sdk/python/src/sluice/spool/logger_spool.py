@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from sluice.buffer.request_buffer import RequestBuffer
@@ -11,7 +12,14 @@ from sluice.delivery.outlet import bug_reporter
 from sluice.delivery.source import FrozenRequest
 from sluice.delivery.thread import DeliveryThread
 from sluice.diagnostics import Diagnostics
-from sluice.limits import SPOOL_RETRY_MS, SPOOL_SEGMENT_MAX_BYTES, SPOOL_SEGMENT_MIN_BYTES
+from sluice.limits import (
+    FORK_WAIT_DISK_MS,
+    SPOOL_CLOSE_MS,
+    SPOOL_RETRY_MS,
+    SPOOL_SEGMENT_MAX_BYTES,
+    SPOOL_SEGMENT_MIN_BYTES,
+    THREAD_STOP_MS,
+)
 from sluice.options import Settings
 
 from .files import SYSTEM_FILES, SpoolFiles
@@ -40,10 +48,9 @@ class LoggerSpool:
         assert settings.spool_dir is not None
         self._directory = settings.spool_dir
         self._diagnostics = diagnostics
-        self._has_started = False
         report_bug = bug_reporter(diagnostics)
         self._thread = thread = DeliveryThread("sluice-delivery", report_bug=report_bug)
-        self._disk = DeliveryThread("sluice-spool", report_bug=report_bug)
+        self._disk = DeliveryThread("sluice-spool", report_bug=report_bug, fork_wait_ms=FORK_WAIT_DISK_MS)
         self._writer = SpoolWriter(
             directory=settings.spool_dir,
             producer_id=producer_id,
@@ -104,6 +111,7 @@ class LoggerSpool:
 
     def close(self, is_acknowledged: bool) -> None:
         """Ends everything. What is not acknowledged stays in the spool, for which it waits a few seconds at most."""
+        deadline_s = time.monotonic() + SPOOL_CLOSE_MS / 1000
         if self._take_over is not None:
             self._take_over.stop()
         if is_acknowledged:
@@ -111,7 +119,8 @@ class LoggerSpool:
         else:
             self.deliverer.finish()
         if self._take_over is not None:
-            self._take_over.wait_stopped()
+            # At least a moment, because it gives back what it has claimed.
+            self._take_over.wait_stopped(max(THREAD_STOP_MS / 1000, deadline_s - time.monotonic()))
 
     # On the disk's thread; the buffer belongs to the delivery's.
 

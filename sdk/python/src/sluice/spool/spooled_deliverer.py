@@ -65,6 +65,8 @@ class SpooledDeliverer:
             self._is_watching = True
             self._buffer.set_watched(True)
             self._thread.post(self._watch)
+            # Now, because while the process ends it may be too late to make a thread.
+            self._disk.start()
         if self._inner is not None:
             self._inner.notice_open()
 
@@ -82,6 +84,8 @@ class SpooledDeliverer:
         answer = Answer()
         waiter = Waiter(target, answer.give)
         self._thread.post(lambda: self._begin(waiter))
+        if not self._thread.can_run:
+            return False
         try:
             is_acknowledged = answer.wait(timeout_s)
         finally:
@@ -177,7 +181,8 @@ class SpooledDeliverer:
         while self._spool.is_ready and self._buffer.freeze(self._is_open_draft_due()):
             has_frozen = True
         self._watch()
-        if has_frozen and self._inner is not None:
+        # A draft that the disk does not take is the collector's to take.
+        if self._inner is not None and (has_frozen or not self._spool.is_ready):
             self._inner.notice_sealed()
 
     def _is_open_draft_due(self) -> bool:
@@ -248,5 +253,6 @@ class SpooledDeliverer:
                 answer.give(True)
 
         thread.post(call)
-        answer.wait(timeout_s)
+        if thread.can_run:
+            answer.wait(timeout_s)
         return results[0] if results else None

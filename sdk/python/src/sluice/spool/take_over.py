@@ -8,7 +8,7 @@ from sluice.delivery.grpc_transport import GrpcTransport
 from sluice.delivery.outlet import bug_reporter
 from sluice.delivery.thread import DeliveryThread
 from sluice.diagnostics import Diagnostics
-from sluice.limits import SPOOL_CLOSE_MS, TAKE_OVER_EVERY_MS, TAKE_OVER_FIRST_MS
+from sluice.limits import TAKE_OVER_EVERY_MS, TAKE_OVER_FIRST_MS
 from sluice.options import Settings
 
 from .claim import SpoolFolder, claim_folder, give_back, list_folders
@@ -60,9 +60,9 @@ class TakeOver:
         self._thread.post(self._stop)
         self._thread.stop(0)
 
-    def wait_stopped(self) -> None:
-        """A disk that hangs must not keep close() from returning."""
-        self._thread.stop(SPOOL_CLOSE_MS / 1000)
+    def wait_stopped(self, timeout_s: float) -> None:
+        """Waits until that is done, but not for a disk that hangs."""
+        self._thread.stop(timeout_s)
 
     def _stop(self) -> None:
         self._is_stopped = True
