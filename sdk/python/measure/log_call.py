@@ -2,8 +2,8 @@
 
     python measure/log_call.py [--endpoint HOST:PORT] [--calls N] [--events N]
 
-Each call is timed with `time.perf_counter_ns`, whose own cost (about 0.05 µs, printed) is not taken off. A call has a step
-and four or five numbers. The states:
+Each call is timed with `time.perf_counter_ns`, whose own cost (about 0.05 µs, printed) is not taken off. A call has
+a step and four or five numbers. The states:
 
 - idle:  a call every millisecond, with work in between: the sender sleeps, and is woken now and then;
 - up:    calls one after another, faster than they are sent, into a collector that answers;
@@ -33,12 +33,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", help="a collector that runs; default: a process that only acknowledges")
     parser.add_argument("--calls", type=int, default=200_000, help="calls that are timed in each state")
-    parser.add_argument("--events", type=int, default=1_500_000, help="events of the measurement of throughput")
+    parser.add_argument(
+        "--events", type=int, default=1_500_000, help="events of the measurement of throughput"
+    )
     options = parser.parse_args()
     sink = None
     endpoint = options.endpoint
     if endpoint is None:
-        sink = subprocess.Popen([sys.executable, __file__, SINK], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+        sink = subprocess.Popen(
+            [sys.executable, __file__, SINK], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+        )
         assert sink.stdout is not None
         endpoint = f"127.0.0.1:{sink.stdout.readline().strip()}"
     hung = socket.create_server(("127.0.0.1", 0))
@@ -91,7 +95,9 @@ def busy(state: str, endpoint: str, calls: int, more: dict[str, int]) -> None:
         else:
             for step in range(calls):
                 start = clock()
-                log.event("train.step", step=step, loss=2.31, lr=3e-4, grad_norm=0.8, tokens_per_s=1234.5, epoch=3)
+                log.event(
+                    "train.step", step=step, loss=2.31, lr=3e-4, grad_norm=0.8, tokens_per_s=1234.5, epoch=3
+                )
                 taken[step] = clock() - start
         report(state, f"{count} numbers and a step", taken)
         log.close(timeout=10 if state == "up" else 0)
@@ -136,6 +142,7 @@ def clock_cost() -> float:
 def serve() -> None:
     """Reads requests and acknowledges them."""
     import grpc
+
     from sluice._generated import collector_pb2 as pb
 
     def log(requests, context):  # type: ignore[no-untyped-def]
@@ -143,13 +150,19 @@ def serve() -> None:
         for data in requests:
             request = pb.LogRequest.FromString(data)
             if request.first_sequence:
-                numbers = sum(block.count for block in request.blocks) + sum(loss.count for loss in request.losses)
+                numbers = sum(block.count for block in request.blocks) + sum(
+                    loss.count for loss in request.losses
+                )
                 durable = request.first_sequence + numbers + len(request.events) - 1
         return pb.LogResponse(durable_sequence=durable)
 
-    server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 16 * 2**20)])
+    server = grpc.server(
+        futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 16 * 2**20)]
+    )
     handler = grpc.stream_unary_rpc_method_handler(log, response_serializer=pb.LogResponse.SerializeToString)
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("sluice.v1.EventCollector", {"Log": handler}),))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("sluice.v1.EventCollector", {"Log": handler}),)
+    )
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
     sys.stdin.read()

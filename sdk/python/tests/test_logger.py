@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 import sluice
 from sluice.create import create_logger, revive
 
@@ -101,9 +102,15 @@ def test_an_exception_that_is_handled_is_logged_with_its_traceback(job: LoggingJ
 
 
 def test_metrics_takes_keys_of_any_name(job: LoggingJob) -> None:
-    job.log.metrics(
-        {"loss": 0.5, "grad/norm": 0.8, "time": 0.25, "step": 7, 3: 1, "severity": "high"}, step=120
-    )
+    odd: dict[Any, object] = {
+        "loss": 0.5,
+        "grad/norm": 0.8,
+        "time": 0.25,
+        "step": 7,
+        3: 1,
+        "severity": "high",
+    }
+    job.log.metrics(odd, step=120)
     job.log.metrics({"a": 1}, 5, name="eval")
     job.log.metrics({"a": 1}, step="five")  # type: ignore[arg-type]
     job.log.metrics([1, 2], step=6)  # type: ignore[arg-type]

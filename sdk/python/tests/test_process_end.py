@@ -22,8 +22,8 @@ log = sluice.init(endpoint=os.environ["ENDPOINT"], run="end", exit_timeout_ms=in
 """
 
 
-def run(code: str, collector: CollectorProcess, **variables: str) -> subprocess.CompletedProcess[str]:
-    return run_python(INIT + code, ENDPOINT=collector.endpoint, **variables)
+def run(code: str, collector: CollectorProcess) -> subprocess.CompletedProcess[str]:
+    return run_python(INIT + code, ENDPOINT=collector.endpoint)
 
 
 def stored(collector: CollectorProcess) -> list[dict[str, Any]]:

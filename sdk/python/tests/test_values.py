@@ -205,7 +205,8 @@ def test_lone_surrogates_become_the_replacement_character(job: LoggingJob) -> No
 
 
 def test_of_keys_that_are_the_same_when_they_are_sent_the_last_value_stays(job: LoggingJob) -> None:
-    job.log.event("e", **{"k\ud800": 1, "k\udc00": 2, "t\ud800": "a", "t\udc00": "b"})
+    values: list[tuple[str, Any]] = [("k\ud800", 1), ("k\udc00", 2), ("t\ud800", "a"), ("t\udc00", "b")]
+    job.log.event("e", **dict(values))
     assert job.fields() == {"k\ufffd": 2, "t\ufffd": "b"}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sluice._generated import collector_pb2 as pb
 from sluice.buffer.draft import Draft
 from sluice.encode.block import encode_blocks
@@ -113,7 +114,9 @@ def test_rows_say_the_same_as_blocks(vector: dict[str, Any]) -> None:
         assert event.time_unix_nano == int(one["time"])
         assert event.name == (one["name"] or "log")
         assert event.body == one.get("body", "")
-        assert event.severity_number == (0 if one.get("severity", DEFAULT_SEVERITY) == DEFAULT_SEVERITY else one["severity"])
+        assert event.severity_number == (
+            0 if one.get("severity", DEFAULT_SEVERITY) == DEFAULT_SEVERITY else one["severity"]
+        )
         assert event.HasField("step") == ("step" in one)
         if "step" in one:
             assert event.step == plain_value(one["step"])

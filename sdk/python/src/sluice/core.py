@@ -32,7 +32,9 @@ class Core:
         self.deliverer = outlet.deliverer
 
 
-def make_core(settings: Settings, clock: Clock, diagnostics: Diagnostics, producer_id: bytes | None = None) -> Core:
+def make_core(
+    settings: Settings, clock: Clock, diagnostics: Diagnostics, producer_id: bytes | None = None
+) -> Core:
     """Composition root of a logger, for the process that calls it."""
     start_ns = clock.wall_ns()
     identity = producer_id or uuid7(start_ns // 1_000_000)
@@ -83,8 +85,12 @@ def _report_drops(
 ) -> Callable[[LossReason, int], None]:
     def full() -> str:
         error = last_error()
-        because = "faster than it is sent" if error is None else f"and the collector does not take it: {error}"
-        return f"events are dropped: more than {settings.buffer_bytes} bytes (buffer_bytes) are logged {because}"
+        because = (
+            "faster than it is sent" if error is None else f"and the collector does not take it: {error}"
+        )
+        return (
+            f"events are dropped: more than {settings.buffer_bytes} bytes (buffer_bytes) are logged {because}"
+        )
 
     def report(reason: LossReason, count: int) -> None:
         if reason == "buffer_full":

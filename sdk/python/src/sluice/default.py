@@ -87,6 +87,7 @@ def _logger() -> Logger | None:
     logger = default_logger()
     if logger is None:
         _diagnostics.report(
-            "option", lambda: "something is logged before sluice.init() was called in this process, and goes nowhere"
+            "option",
+            lambda: "something is logged before sluice.init() was called in this process, and goes nowhere",
         )
     return logger

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any
 
 from sluice.buffer.intake import CLOSED_TO_ALL, PER_EVENT
 from sluice.buffer.loss import LossReason
@@ -59,8 +59,8 @@ class LoggerStats:
     acknowledged: int
     #: Events that were not and will not be delivered, by reason.
     dropped: Mapping[LossReason, int]
-    #: Fields that were left out because they cannot be encoded or break a limit, names that were cut, and reserved names
-    #: that were used for something else.
+    #: Fields that were left out because they cannot be encoded or break a limit, names that were cut, and reserved
+    #: names that were used for something else.
     field_errors: int
     #: Bytes of events in memory.
     buffered_bytes: int
@@ -89,9 +89,9 @@ class Logger:
     `flush` and `close`, which wait as long as they are told. Everything may be called at any time and on any thread, in
     coroutines, in signal handlers and in finalizers.
 
-    After a fork the same object is another producer in the child, with an empty buffer; what the parent had logged stays
-    the parent's. A logger that is pickled, as an argument of a process that is spawned, is made anew there with the same
-    options and the same run.
+    After a fork the same object is another producer in the child, with an empty buffer; what the parent had logged
+    stays the parent's. A logger that is pickled, as an argument of a process that is spawned, is made anew there
+    with the same options and the same run.
     """
 
     def __init__(
@@ -213,14 +213,14 @@ class Logger:
         self._text(SEVERITY_NUMBERS["error"], body, {**exception_fields(sys.exc_info()[1]), **fields})
 
     def timer(self, name: str, /, **fields: object) -> Timer:
-        """A context that logs an event with `duration_s` when it ends: `with log.timer("data.load", step=120): …`. If it
-        ends by an exception, the event has severity 17 and says which, and the exception goes on."""
+        """A context that logs an event with `duration_s` when it ends: `with log.timer("data.load", step=120): …`. If
+        it ends by an exception, the event has severity 17 and says which, and the exception goes on."""
         return Timer(self, name, fields)
 
     def flush(self, timeout: float | None = None) -> FlushResult:
-        """Sends everything and waits until all that was logged before is acknowledged, or for `timeout` seconds (default
-        `flush_timeout_ms`, 30 s). The collector commits it at once instead of waiting for more, so that it shows in SQL
-        a moment later. In offline mode, waits until all of it is on the disk."""
+        """Sends everything and waits until all that was logged before is acknowledged, or for `timeout` seconds
+        (default `flush_timeout_ms`, 30 s). The collector commits it at once instead of waiting for more, so that it
+        shows in SQL a moment later. In offline mode, waits until all of it is on the disk."""
         result = self._closed
         if result is not None:
             return result
@@ -517,9 +517,9 @@ class Timer:
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         duration_s = (_monotonic_ns() - self._started_ns) / 1e9
         failed = {} if error is None else {"severity": SEVERITY_NUMBERS["error"], **exception_fields(error)}

@@ -17,8 +17,8 @@ class LoggingHandler(logging.Handler):
     """Logs the records of `logging` as events named "log": `logging.getLogger().addHandler(sluice.LoggingHandler())`.
 
     The body is the message; the severity is 5, 9, 13, 17 or 21 for DEBUG to CRITICAL, and in between for levels in
-    between. Fields: `logger`, `file`, `line`, `function`, those of `extra`, and `exception.type`, `exception.message` and
-    `exception.stacktrace` of an exception.
+    between. Fields: `logger`, `file`, `line`, `function`, those of `extra`, and `exception.type`,
+    `exception.message` and `exception.stacktrace` of an exception.
 
     - `log`: the logger; default that of the last `sluice.init()` at the moment of the record. Without one, records are
       passed over.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -133,22 +134,26 @@ class _Options:
 
     def text(self, name: str) -> str | None:
         value = self._value(name)
-        if value is None or value == "":
+        if value is None:
             return None
         if isinstance(value, str):
-            return str(value)
-        # A run that is numbered, or named by a UUID, is what it prints as; a list is a slip.
-        if not isinstance(value, bool) and hasattr(value, "__index__"):
-            return str(value)
+            return str.__str__(value) or None
+        # A run that is numbered is what it prints as; a list is a slip.
+        number = None if isinstance(value, bool) else _index(value)
+        if number is not None:
+            return str(number)
         self._ignore(name, value, "a string")
         return None
 
     def path(self, name: str) -> str | None:
         value = self._value(name)
-        if isinstance(value, os.PathLike):
-            path = os.fspath(value)
-            return os.fsdecode(path)
-        return self.text(name)
+        if not isinstance(value, os.PathLike):
+            return self.text(name)
+        try:
+            return os.fsdecode(value)
+        except Exception:
+            self._ignore(name, value, "a path")
+            return None
 
     def whole(self, name: str, low: int, high: int) -> int | None:
         value = self._value(name)
@@ -157,22 +162,17 @@ class _Options:
         number: int | None = None
         if isinstance(value, float) and math.isfinite(value) and value == int(value):
             number = int(value)
-        elif not isinstance(value, (bool, float)) and hasattr(value, "__index__"):
-            try:
-                number = value.__index__()
-            except Exception:
-                number = None
-        if isinstance(number, int) and low <= number <= high:
+        elif not isinstance(value, bool):
+            number = _index(value)
+        if number is not None and low <= number <= high:
             return number
         self._ignore(name, value, f"a whole number from {low} to {high}")
         return None
 
     def one_of(self, name: str, words: tuple[str, ...]) -> str | None:
         value = self._value(name)
-        if value is None or value == "":
-            return None
-        if isinstance(value, str) and value in words:
-            return str(value)
+        if value is None or (isinstance(value, str) and value in ("", *words)):
+            return value or None
         self._ignore(name, value, " or ".join(f"'{word}'" for word in words))
         return None
 
@@ -220,6 +220,14 @@ class _Options:
 
 def _first(*values: int | None) -> int | None:
     return next((value for value in values if value is not None), None)
+
+
+def _index(value: object) -> int | None:
+    """The whole number that a value of any library is; None if it is none."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except Exception:
+        return None
 
 
 def _absolute(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from sluice.encode.value import Deferred, Oversized, Plain, Unencodable, plain
 from sluice.limits import EVENT_BYTES
@@ -25,7 +25,7 @@ class Snapshot(NamedTuple):
     problem: Optional[str]  # noqa: UP045 (evaluated by NamedTuple on Python 3.9)
 
 
-def snapshot(fields: Mapping[object, object], is_literal: bool) -> Snapshot:
+def snapshot(fields: Mapping[Any, object], is_literal: bool) -> Snapshot:
     """Raises `Oversized` for an event that is too large. Runs the caller's own code.
 
     `is_literal`: no name is reserved.

@@ -147,7 +147,9 @@ class Draft:
             places.setdefault(columns.severity_of(row), []).append((columns, row))
         return places
 
-    def _append_places(self, places: dict[int, list[tuple[Columns, int]]], columns: Columns, start: int) -> None:
+    def _append_places(
+        self, places: dict[int, list[tuple[Columns, int]]], columns: Columns, start: int
+    ) -> None:
         for row in range(start, columns.rows):
             places.setdefault(columns.severity_of(row), []).append((columns, row))
 

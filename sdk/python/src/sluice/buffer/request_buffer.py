@@ -214,7 +214,9 @@ class RequestBuffer(FrozenRequests):
                 self._lose("encoding", 1)
                 return
             columns = None
-        if columns is not None and (self._fits(columns, count) or (count == 1 and self._fits_alone(columns[0]))):
+        if columns is not None and (
+            self._fits(columns, count) or (count == 1 and self._fits_alone(columns[0]))
+        ):
             self._add(columns, count)
             if field_errors:
                 self.field_errors += field_errors

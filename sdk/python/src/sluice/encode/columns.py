@@ -105,11 +105,11 @@ class Columns:
         self.attribute_sizes = array("I", sizes)
         self.text_bytes += len(self.attributes)
 
-    def append_body(self, body: bytes) -> None:
-        packed = pack((body,))
-        self.bodies += packed
-        self.body_sizes.append(len(packed))
-        self.text_bytes += len(packed)
+    def set_bodies(self, packed: list[bytes]) -> None:
+        """The bodies of all rows, each with its length in front; once, in the beginning."""
+        self.bodies = bytearray().join(packed)
+        self.body_sizes = array("I", map(len, packed))
+        self.text_bytes += len(self.bodies)
 
     def extend(self, other: Columns, shift: int) -> None:
         """Appends rows of the same shape, whose offsets grow by `shift`."""

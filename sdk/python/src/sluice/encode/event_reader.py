@@ -5,25 +5,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from sluice.encode.columns import Columns
-from sluice.encode.head import DEFAULT_SEVERITY, RESERVED, Head, severity_number
-from sluice.encode.shape import BODY, SPAN_ID, STEP, TRACE_ID, Shape, Shapes, sent_key, sent_name
-from sluice.encode.text import sent_text
-from sluice.encode.value import Deferred, Plain
+from sluice.encode.head import DEFAULT_SEVERITY, AnyHead, Fields, Head
+from sluice.encode.reserved import RESERVED, STEP_MAX
+from sluice.encode.row_reader import RowReader
+from sluice.encode.shape import STEP, Shape, Shapes, sent_key, sent_name
+from sluice.encode.value import METRIC_MAX, Plain
 from sluice.limits import CACHED_LAYOUTS, CACHED_PLANS, EVENT_BYTES, KEYS_PER_EVENT
-
-#: The largest integer that is a metric: beyond, a double loses digits.
-_METRIC_MAX = 2**53
-_TIME_MAX_NS = 2**63
-_STEP_MAX = 2**63
-#: A time before 1973 is a duration, or seconds where nanoseconds were meant.
-_TIME_MIN_S = 100_000_000
-
-Fields = dict[str, Plain]
-#: A name alone is what `event` was given.
-AnyHead = Union[str, Head]
 
 
 class Read(NamedTuple):
@@ -65,12 +55,13 @@ class EventReader:
 
     def __init__(self) -> None:
         self._shapes = Shapes()
+        self._row_reader = RowReader(self._shapes)
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
 
     def read(self, times: list[int], heads: list[AnyHead], fields: list[Fields]) -> Read:
         """Reads some events in a row: when each was logged, its head and its fields."""
         errors = 0
-        single = _Singles(self._shapes)
+        rows_read = self._row_reader
         columns: list[Columns] = []
         for (head, keys), rows in _groups(heads, fields).items():
             if type(head) is str:
@@ -81,10 +72,10 @@ class EventReader:
                     errors += plan.errors * len(rows)
                     continue
             for row in rows:
-                errors += single.read(row, times[row], heads[row], fields[row])
-        columns.extend(single.columns())
-        problem = single.problem or f"the name {heads[0]!r:.100} of an event was cut"
-        return Read(columns, errors, problem)
+                errors += rows_read.read(row, times[row], heads[row], fields[row])
+        more, problem = rows_read.take()
+        columns.extend(more)
+        return Read(columns, errors, problem or f"the name {heads[0]!r:.100} of an event was cut")
 
     def _plan(self, name: str, keys: tuple[str, ...]) -> _Plan:
         plan = self._plans.get((name, keys))
@@ -166,7 +157,7 @@ _HEADS: tuple[AnyHead, tuple[str, ...]] = (Head(), ())
 
 
 def _are_steps(steps: list[Plain]) -> bool:
-    return set(map(type, steps)) == {int} and min(steps) >= -_STEP_MAX and max(steps) < _STEP_MAX  # type: ignore
+    return set(map(type, steps)) == {int} and min(steps) >= -STEP_MAX and max(steps) < STEP_MAX  # type: ignore
 
 
 def _kinds(values: list[Plain], width: int) -> tuple[str, ...] | None:
@@ -187,7 +178,7 @@ def _kinds(values: list[Plain], width: int) -> tuple[str, ...] | None:
             kind = "-"
         elif types <= {float, int}:
             integers = [value for value in column if type(value) is int]
-            if min(integers) < -_METRIC_MAX or max(integers) > _METRIC_MAX:
+            if min(integers) < -METRIC_MAX or max(integers) > METRIC_MAX:
                 return None
             kind = "m"
         else:
@@ -200,198 +191,6 @@ def _texts(column: list[Plain], kind: str) -> list[str]:
     if kind == "b":
         return ["true" if value else "false" for value in column]
     return column  # type: ignore[return-value]
-
-
-class _Singles:
-    """Events that are read one by one, gathered by their shapes."""
-
-    def __init__(self, shapes: Shapes) -> None:
-        self._shapes = shapes
-        self._columns: dict[Shape, tuple[Columns, list[tuple[str, ...]]]] = {}
-        self.problem = ""
-
-    def columns(self) -> list[Columns]:
-        for columns, texts in self._columns.values():
-            if columns.shape.attribute_names:
-                columns.set_attributes(texts)
-        return [columns for columns, _ in self._columns.values()]
-
-    def read(self, row: int, time_ns: int, given: AnyHead, fields: Fields) -> int:
-        """Returns how many fields were left out, and the like."""
-        head = given if isinstance(given, Head) else Head(given)
-        errors = 0
-        name, is_cut = sent_name(head.name)
-        found, rest, misused = _reserved(head, fields)
-        metrics, texts, left_out = _fields(rest)
-        errors += is_cut + misused + left_out
-        if errors:
-            self.problem = f"an event {name[:100]!r} has {_describe(rest, misused, left_out)}"
-        body = found.body
-        parts = (
-            (0 if found.step is None else STEP)
-            + (BODY if body else 0)
-            + (TRACE_ID if found.trace_id else 0)
-            + (SPAN_ID if found.span_id else 0)
-        )
-        shape = self._shapes.find(name, tuple(metrics), tuple(texts), parts)
-        one = Columns(shape)
-        one.rows = 1
-        one.severity = found.severity
-        one.offsets.append(row)
-        one.times.append(time_ns if found.time_ns is None else found.time_ns)
-        if found.step is not None:
-            one.steps.append(found.step)
-        one.metrics.extend(metrics.values())
-        if body:
-            one.append_body(body.encode())
-        one.trace_ids += found.trace_id or b""
-        one.span_ids += found.span_id or b""
-        columns, all_texts = self._columns.setdefault(shape, (Columns(shape), []))
-        columns.extend(one, 0)
-        all_texts.append(tuple(texts.values()))
-        return errors
-
-
-def _describe(fields: Fields, misused: int, left_out: int) -> str:
-    if misused:
-        given = {key: fields[key] for key in RESERVED if key in fields}
-        return f"a reserved name that is used for something else, which is logged as a field: {given!r:.200}"
-    if left_out:
-        return (
-            "a field whose key is empty, too long or one too many, or whose value has no text; it is left out"
-        )
-    return "a name that is too long and was cut"
-
-
-class _Reserved:
-    """What an event has beside its fields."""
-
-    __slots__ = ("body", "severity", "span_id", "step", "time_ns", "trace_id")
-
-    def __init__(self, head: Head) -> None:
-        self.severity = head.severity
-        self.body = "" if head.body is None else sent_text(head.body)
-        self.step: int | None = None
-        self.time_ns: int | None = None
-        self.trace_id: bytes | None = None
-        self.span_id: bytes | None = None
-
-    def take(self, key: str, value: Plain) -> bool:
-        """Whether the value is what the reserved name is for, and taken."""
-        if key == "step":
-            self.step = read_step(value)
-            return self.step is not None
-        if key == "time":
-            self.time_ns = read_time(value)
-            return self.time_ns is not None
-        if key == "severity":
-            severity = severity_number(value)
-            self.severity = severity or self.severity
-            return severity is not None
-        if key == "body":
-            if self.body:
-                return False
-            self.body = sent_text(_text_of(value))
-            return True
-        found = _read_id(value, 16 if key == "trace_id" else 8)
-        if key == "trace_id":
-            self.trace_id = found
-        else:
-            self.span_id = found
-        return found is not None
-
-
-def _reserved(head: Head, fields: Fields) -> tuple[_Reserved, Fields, int]:
-    """Takes from the fields what is reserved. What is given under a reserved name and is none of it stays a field,
-    and is counted."""
-    found = _Reserved(head)
-    if head.is_literal:
-        step: Fields = {} if head.step is None else {"step": head.step}
-        errors = _take_reserved(found, step)
-        # A step that is none: a field, unless there is one of its name.
-        return found, {**step, **fields}, errors
-    if fields.keys().isdisjoint(RESERVED):
-        return found, fields, 0
-    rest = dict(fields)
-    return found, rest, _take_reserved(found, rest)
-
-
-def _take_reserved(found: _Reserved, fields: Fields) -> int:
-    errors = 0
-    for key in RESERVED:
-        if key not in fields:
-            continue
-        try:
-            value = _resolved(fields[key])
-        except Exception:
-            # A tensor whose device failed.
-            value = None
-            errors += 1
-        if value is None or found.take(key, value):
-            del fields[key]
-        else:
-            errors += 1
-    return errors
-
-
-def read_step(value: object) -> int | None:
-    """A whole number of 64 bits."""
-    return value if type(value) is int and -_STEP_MAX <= value < _STEP_MAX else None
-
-
-def read_time(value: object) -> int | None:
-    """Nanoseconds since 1970: given as such by an integer, as seconds by a float."""
-    if type(value) is float:
-        # NaN is none of these.
-        return int(value * 1e9) if _TIME_MIN_S <= value < _TIME_MAX_NS / 1e9 else None
-    return value if type(value) is int and _TIME_MIN_S * 10**9 <= value < _TIME_MAX_NS else None
-
-
-def _read_id(value: object, size: int) -> bytes | None:
-    if type(value) is not str or len(value) != 2 * size or not value.isascii() or not value.isalnum():
-        return None
-    try:
-        return bytes.fromhex(value)
-    except ValueError:
-        return None
-
-
-def _text_of(value: object) -> str:
-    if type(value) is bool:
-        return "true" if value else "false"
-    return str(value)
-
-
-def _resolved(value: Plain) -> Plain:
-    """The value of a tensor on a device. Raises what the tensor does."""
-    return value.read() if type(value) is Deferred else value
-
-
-def _fields(fields: Fields) -> tuple[dict[str, float], dict[str, str], int]:
-    """Metrics, texts, and how many fields were left out."""
-    metrics: dict[str, float] = {}
-    texts: dict[str, str] = {}
-    errors = admitted = 0
-    for given, value in fields.items():
-        if value is None:
-            continue
-        key = sent_key(given)
-        if key is None or admitted == KEYS_PER_EVENT:
-            errors += 1
-            continue
-        admitted += 1
-        try:
-            value = _resolved(value)
-            if type(value) is float:
-                metrics[key] = value
-            elif type(value) is int and -_METRIC_MAX <= value <= _METRIC_MAX:
-                metrics[key] = float(value)
-            elif value is not None:
-                texts[key] = sent_text(_text_of(value))
-        except Exception:
-            # A tensor whose device failed; an integer of more digits than the interpreter prints.
-            errors += 1
-    return metrics, texts, errors
 
 
 def is_too_large(columns: Columns) -> bool:

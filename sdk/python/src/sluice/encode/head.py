@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from sluice.encode.value import Plain
 
@@ -19,9 +19,6 @@ SEVERITY_NUMBERS = {
 SEVERITY_MAX = 24
 DEFAULT_SEVERITY = 9
 
-#: Keywords of a log call that are no fields.
-RESERVED = ("step", "time", "severity", "body", "trace_id", "span_id")
-
 
 class Head(NamedTuple):
     """What a log call says of its event beside the fields, where that is more than a name. What is reserved among the
@@ -34,6 +31,12 @@ class Head(NamedTuple):
     is_literal: bool = False
     #: Of literal fields.
     step: Plain = None
+
+
+#: A name alone is what `event` was given.
+AnyHead = Union[str, Head]
+#: What a log call kept of its fields.
+Fields = dict[str, Plain]
 
 
 def severity_number(severity: object) -> int | None:

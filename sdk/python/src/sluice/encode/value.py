@@ -24,6 +24,9 @@ Plain = Union[float, int, str, bool, None, "Deferred"]
 #: Types whose values are kept as they are.
 PLAIN_TYPES = frozenset((float, int, str, bool, type(None)))
 
+#: The largest integer that is a metric: beyond, a double loses digits.
+METRIC_MAX = 2**53
+
 #: Every element of a list takes at least a digit and a comma.
 _ELEMENTS_MAX = EVENT_BYTES // 2
 
@@ -74,6 +77,20 @@ def plain(value: object) -> Plain:
     if hasattr(value, "ndim") and hasattr(value, "item"):
         return _array(value)
     return _other(value)
+
+
+def resolved(value: Plain) -> Plain:
+    """The value, if it is a tensor on a device. Raises what the tensor does."""
+    return value.read() if type(value) is Deferred else value
+
+
+def text_of(value: Plain) -> str:
+    """As it stands among the attributes. Raises for an integer of more digits than the interpreter prints."""
+    if type(value) is str:
+        return value
+    if type(value) is bool:
+        return "true" if value else "false"
+    return str(value)
 
 
 def _array(value: Any) -> Plain:
