@@ -112,7 +112,7 @@ def test_a_collector_that_expects_a_later_number_gets_it_from_there() -> None:
         stored = server.model.only()
         # As if it had got the next request, and its answer was lost on the way, and so was the duplicate.
         stored.durable = 20
-        stored.fates.update({number: "LOSS_REASON_UNSPECIFIED" for number in range(11, 21)})
+        stored.fates.update(dict.fromkeys(range(11, 21), "LOSS_REASON_UNSPECIFIED"))
         job.log(15)
         assert job.flush()
         assert [event.step for event in server.model.events] == [*range(1, 11), *range(21, 26)]

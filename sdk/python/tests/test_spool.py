@@ -62,9 +62,9 @@ def sync(folder: Path, server: FakeCollector, timeout_ms: int = 30_000) -> list[
     ).producers
 
 
-def leave(folder: Path, count: int, **options: object) -> str:
+def leave(folder: Path, count: int) -> str:
     """A job whose collector was away leaves so many events; its producer."""
-    job = SpoolJob(folder, close_timeout_ms=0, **options)
+    job = SpoolJob(folder, close_timeout_ms=0)
     job.log(1, count)
     result = job.logger.close()
     assert (result.acknowledged, result.spooled) == (False, count)

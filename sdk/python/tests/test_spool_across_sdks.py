@@ -31,7 +31,11 @@ const [sdk, directory] = process.argv.slice(1);
 const {{ createLogger }} = await import(sdk);
 const log = createLogger({{ mode: 'offline', spoolDir: directory, run: 'typescript', onDiagnostic: () => {{}} }});
 for (let step = 1; step <= {COUNT}; step++)
-  log.event('e', {{ half: step / 2, text: `größe ${{step}}`, flag: true }}, {{ step, severity: step % 2 ? 'warn' : 'info' }});
+  log.event(
+    'e',
+    {{ half: step / 2, text: `größe ${{step}}`, flag: true }},
+    {{ step, severity: step % 2 ? 'warn' : 'info' }},
+  );
 await log.close();
 console.log(log.producerId);
 """

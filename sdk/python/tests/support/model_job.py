@@ -44,7 +44,7 @@ class ModelJob:
         self,
         settings: ModelSettings | None = None,
         faults: Faults | None = None,
-        random: Callable[[], float] = _random.Random(1).random,
+        random: Callable[[], float] = _random.random,
     ) -> None:
         settings = settings or ModelSettings()
         self.loop = FakeLoop()

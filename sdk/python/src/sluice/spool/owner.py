@@ -1,8 +1,8 @@
 """Who a producer's folder belongs to, and whether that process still lives.
 
 A process id alone could be another process's by now, so its start time decides; a start time counts from the boot of
-its kernel, and a process id within its namespace. Only what all of these make comparable is judged: a process in another
-container or on another host cannot be seen from here.
+its kernel, and a process id within its namespace. Only what all of these make comparable is judged: a process in
+another container or on another host cannot be seen from here.
 """
 
 from __future__ import annotations
