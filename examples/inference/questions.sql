@@ -1,9 +1,9 @@
 -- What people ask of a service. Each statement stands alone: npx sluice sql "…"
 
 -- How long do requests take, and how long until their first token?
-SELECT count() AS requests, round(quantile(0.5)(metrics['first_token_s']) * 1000, 1) AS first_token_p50_ms,
-    round(quantile(0.99)(metrics['first_token_s']) * 1000, 1) AS first_token_p99_ms,
-    round(quantile(0.5)(metrics['duration_s']) * 1000, 1) AS p50_ms, round(quantile(0.99)(metrics['duration_s']) * 1000, 1) AS p99_ms
+SELECT count() AS requests, round(quantile(0.5)(metrics['first_token_s']) * 1000, 3) AS first_token_p50_ms,
+    round(quantile(0.99)(metrics['first_token_s']) * 1000, 3) AS first_token_p99_ms,
+    round(quantile(0.5)(metrics['duration_s']) * 1000, 3) AS p50_ms, round(quantile(0.99)(metrics['duration_s']) * 1000, 3) AS p99_ms
 FROM events WHERE project = 'serving' AND run_id = 'serving-1' AND name = 'request' AND attributes['status'] = 'ok';
 
 -- What becomes of requests?

@@ -1,6 +1,6 @@
 """Trains a small network on scikit-learn's handwritten digits, on every rank that torchrun starts.
 
-    torchrun --standalone --nproc-per-node 2 examples/pytorch/train.py
+    torchrun --standalone --nproc_per_node 2 examples/pytorch/train.py
 
 Needs torch and scikit-learn, and a collector (`npx sluice up`). Rank, world size, host and attempt are found by
 Sluice itself; all ranks log to one run because they are given one name. What to ask then stands in questions.sql.

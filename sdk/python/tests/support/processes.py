@@ -194,6 +194,19 @@ def python_job(
     )
 
 
+def start_command(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Starts a program whose output can be read."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(environment),
+        preexec_fn=_die_with_parent,
+    )
+
+
 def run_command(
     command: Sequence[str], environment: Mapping[str, str] | None = None, timeout_s: float = 120.0
 ) -> subprocess.CompletedProcess[str]:

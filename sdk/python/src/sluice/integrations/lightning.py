@@ -9,6 +9,7 @@ Works with `lightning` (its `lightning.pytorch`) and with `pytorch_lightning`.
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ else:
         from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 
+#: The variable in which the processes of a distributed training find the run.
+RUN_VARIABLE = "SLUICE_RUN"
+#: What was written there by this process.
+_told: list[str] = []
+
+
 class SluiceLogger(Base):
     """Logs what a `LightningModule` logs.
 
@@ -35,26 +42,30 @@ class SluiceLogger(Base):
     - `train.checkpoint`: a checkpoint was saved; its `path`, and `score` if it has one.
     - `train.end`: the training's `status`, such as `success` or `failed`; then everything is flushed, for at most 10 s.
 
-    :param log: the logger; default: one that is made with the other options, those of `sluice.init()`, when it is
-        first used; without any, the one of the last `sluice.init()`.
+    :param log: the logger; default: one that is made with the other options, those of `sluice.init()`; without any, the
+        one of the last `sluice.init()`.
     :param all_ranks: whether every process logs, or only the first of them, as Lightning's own loggers do.
 
-    Lightning puts checkpoints into a folder named after `name` and `version`: these are the project and the run. May
-    be sent to another process, which then makes a logger of its own, with the same run.
+    Lightning puts checkpoints into a folder named after `name` and `version`: these are the project and the run. It
+    starts the other ranks of a machine by running the program again, and these find the run in the variable SLUICE_RUN,
+    which is set for them, and their rank where Lightning keeps it, if this makes the logger. May be sent to another
+    process, which then has a logger of its own, of the same run.
     """
 
     def __init__(self, log: sluice.Logger | None = None, *, all_ranks: bool = False, **options: Any) -> None:
         super().__init__()
-        self._log = log
+        if os.environ.get(RUN_VARIABLE) in _told:
+            # Of another training in this process, which this one is not.
+            del os.environ[RUN_VARIABLE]
         self._all_ranks = all_ranks
-        self._options = options
+        self._log = log or (None if options else sluice.default_logger()) or _make(options)
+        if not os.environ.get(RUN_VARIABLE):
+            os.environ[RUN_VARIABLE] = self._log.run
+            _told.append(self._log.run)
 
     @property
     def experiment(self) -> sluice.Logger:
         """The logger, for events of one's own: `self.logger.experiment.event("sample", text=text)`."""
-        if self._log is None:
-            default = None if self._options else sluice.default_logger()
-            self._log = default or sluice.init(**self._options)
         return self._log
 
     @property
@@ -97,13 +108,16 @@ class SluiceLogger(Base):
     def save(self) -> None:
         """Nothing to do: what is logged is on its way."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A logger belongs to its process; another one makes its own, of the same run and project.
-        state = dict(self.__dict__)
-        if self._log is not None:
-            state["_options"] = {**self._options, "project": self._log.project, "run": self._log.run}
-            state["_log"] = None
-        return state
-
     def _is_wanted(self) -> bool:
-        return self._all_ranks or getattr(rank_zero_only, "rank", 0) in (0, None)
+        return self._all_ranks or not _rank()
+
+
+def _rank() -> int | None:
+    """As far as Lightning knows: it looks for more variables than Sluice does, and sets it when a training begins."""
+    rank = getattr(rank_zero_only, "rank", None)
+    return rank if isinstance(rank, int) else None
+
+
+def _make(options: dict[str, Any]) -> sluice.Logger:
+    rank = _rank()
+    return sluice.init(**{**({} if rank is None else {"rank": rank}), **options})

@@ -55,6 +55,12 @@ class Console:
         self._logger().error(body, **fields)
         self._print(logging.ERROR, body, fields)
 
+    def exception(self, body: str, /, **fields: Any) -> None:
+        """The same as `error`, with the exception that is being handled; its last line is printed too."""
+        error = sys.exc_info()[1]
+        self._logger().exception(body, **fields)
+        self._print(logging.ERROR, body, fields if error is None else {**fields, "exception": repr(error)})
+
     def _logger(self) -> sluice.Logger:
         if self._log is None:
             self._log = sluice.default_logger() or sluice.init()
