@@ -160,6 +160,48 @@ def test_a_channel_of_somebody_else_does_not_keep_forks_from_returning() -> None
         assert len(producer["events"]) == 105
 
 
+CHILDREN_WHILE_ANOTHER_PART_USES_GRPC = """
+import os, sys, threading, time
+import grpc
+from tests.support.plain_delivery import PlainDelivery
+from sluice._generated import collector_pb2 as pb
+
+def producer(id):
+    return pb.LogRequest(producer=pb.Producer(id=id.to_bytes(16, "big"))).SerializeToString()
+
+once = grpc.insecure_channel(sys.argv[1]).unary_unary("/sluice.v1.EventCollector/LogOnce")
+def work():
+    for number in range(1, 1_000_000):
+        request = pb.LogRequest(first_sequence=number, events=[pb.Event()])
+        once(producer(2**127) + request.SerializeToString())
+threading.Thread(target=work, daemon=True).start()
+failed = 0
+with PlainDelivery(sys.argv[1], producer=producer(1)) as job:
+    for fork in range(int(sys.argv[2])):
+        job.log(5)
+        time.sleep(0.003 * (fork % 7))
+        pid = os.fork()
+        if pid == 0:
+            with PlainDelivery(sys.argv[1], producer=producer(os.getpid())) as child:
+                child.log(20)
+                is_well = child.flush(20)
+            os._exit(0 if is_well else 3)
+        failed += os.waitpid(pid, 0)[1] != 0
+    assert job.flush(20)
+print(failed)
+os._exit(0)
+"""
+
+
+def test_children_deliver_though_another_part_of_the_process_uses_grpc_when_it_forks() -> None:
+    with CollectorProcess() as collector:
+        done = run_python(CHILDREN_WHILE_ANOTHER_PART_USES_GRPC, collector.endpoint, "10")
+        assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+        producers = collector.stop()["producers"]
+        del producers[f"{2**127:032x}"]
+        assert sorted(len(stored["events"]) for stored in producers.values()) == [20] * 10 + [50]
+
+
 EXITS = {
     "with sys.exit": "sys.exit(7)",
     "at the end of the program": "raise SystemExit(7)",

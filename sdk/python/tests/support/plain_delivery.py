@@ -8,8 +8,11 @@ from types import TracebackType
 
 from sluice.delivery.deliverer import ThreadedDeliverer
 from sluice.delivery.delivery import Delivery, ReportKind
-from sluice.delivery.grpc_transport import GrpcTransport
+from sluice.delivery.grpc_transport import make_transport
+from sluice.delivery.loop import Loop
 from sluice.delivery.thread import DeliveryThread
+from sluice.delivery.transport import Transport
+from sluice.endpoint import Endpoint
 
 from .plain_source import PRODUCER, PlainSource
 
@@ -36,6 +39,7 @@ class PlainDelivery:
         *,
         events_per_request: int = 10,
         producer: bytes = PRODUCER,
+        make_transport: Callable[[Endpoint, Loop], Transport] = make_transport,
     ) -> None:
         self.reports: list[tuple[ReportKind, str]] = []
         self.bugs: list[BaseException] = []
@@ -46,7 +50,7 @@ class PlainDelivery:
             endpoint=endpoint,
             source=self.source,
             producer=producer,
-            transport=GrpcTransport(target=endpoint, is_tls=False, loop=self.thread),
+            transport=make_transport(Endpoint(endpoint, False), self.thread),
             loop=self.thread,
             report=self._report,
         )

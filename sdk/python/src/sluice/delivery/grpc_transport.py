@@ -9,17 +9,19 @@ from typing import Any
 
 import grpc
 
-# Otherwise imported with the first channel, on the delivery's thread: a process that forks at that moment has a child in
-# which half of it is missing for ever.
+# Otherwise imported with the first channel, on the delivery's thread: a process that forks at that moment has a child
+# in which half of it is missing for ever.
 import grpc._channel
 
+from sluice.endpoint import Endpoint
 from sluice.limits import ONCE_TIMEOUT_S
 
 from .failure import INTERNAL, UNKNOWN
 from .loop import Loop
+from .relay_transport import RelayTransport
 from .response import decode_response
 from .thread import on_halted
-from .transport import CallFailure, CallOutcome
+from .transport import CallFailure, CallOutcome, Transport
 
 LOG_METHOD = "/sluice.v1.EventCollector/Log"
 LOG_ONCE_METHOD = "/sluice.v1.EventCollector/LogOnce"
@@ -261,8 +263,8 @@ class _Threads:
 
     def __init__(self) -> None:
         self._is_ending = False
-        #: Somebody else in the process uses gRPC too, so that waiting for its end is in vain.
-        self._is_shared = False
+        #: Whether they were there at the last fork: somebody else in the process uses gRPC too.
+        self.is_shared = False
 
     def expect_end(self) -> None:
         """A channel is closed."""
@@ -270,24 +272,23 @@ class _Threads:
 
     def wait(self, timeout_s: float) -> None:
         """Waits until they are gone, if there is a reason to think that they will be."""
-        if not self._is_ending:
-            return
-        self._is_ending = False
         started_s = time.monotonic()
         # Measured: 1.3 ms, rarely 30.
-        timeout_s = min(timeout_s, 0.003 if self._is_shared else 0.25)
+        limit_s = 0.003 if self.is_shared else 0.25
+        timeout_s = min(timeout_s, limit_s) if self._is_ending else 0.0
+        self._is_ending = False
         while self._are_there():
-            if time.monotonic() - started_s > timeout_s:
-                self._is_shared = True
+            if time.monotonic() - started_s >= timeout_s:
+                self.is_shared = True
                 return
             time.sleep(0.0003)
-        self._is_shared = False
+        self.is_shared = False
 
     def _are_there(self) -> bool:
         try:
             tasks = os.listdir(self._TASKS)
         except OSError:
-            # Not Linux; a moment is all that can be given.
+            # Not Linux, and nobody can tell; a moment is all that can be given.
             time.sleep(0.005)
             return False
         for task in tasks:
@@ -302,3 +303,21 @@ class _Threads:
 
 _threads = _Threads()
 on_halted(_threads.wait)
+
+#: Whether this process was forked while gRPC was in use, which it must not touch then.
+_has_inherited = False
+
+
+def _after_fork_in_child() -> None:
+    global _has_inherited
+    _has_inherited = _has_inherited or _threads.is_shared
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def make_transport(endpoint: Endpoint, loop: Loop) -> Transport:
+    """What carries calls to a collector, in this process."""
+    kind = RelayTransport if _has_inherited else GrpcTransport
+    return kind(target=endpoint.target, is_tls=endpoint.tls, loop=loop)

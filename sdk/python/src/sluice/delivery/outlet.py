@@ -11,7 +11,7 @@ from sluice.limits import THREAD_STOP_MS
 
 from .deliverer import ThreadedDeliverer
 from .delivery import Delivery, DeliverySettings
-from .grpc_transport import GrpcTransport
+from .grpc_transport import make_transport
 from .source import Deliverer, RequestSource
 from .thread import DeliveryThread
 
@@ -97,7 +97,7 @@ def make_deliverer(
         endpoint=endpoint.target,
         source=source,
         producer=producer,
-        transport=GrpcTransport(target=endpoint.target, is_tls=endpoint.tls, loop=thread),
+        transport=make_transport(endpoint, thread),
         loop=thread,
         report=diagnostics.report,
         watching=watching,

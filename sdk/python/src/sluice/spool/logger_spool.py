@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from sluice.buffer.request_buffer import RequestBuffer
 from sluice.delivery.delivery import Delivery
-from sluice.delivery.grpc_transport import GrpcTransport
+from sluice.delivery.grpc_transport import make_transport
 from sluice.delivery.outlet import bug_reporter
 from sluice.delivery.source import FrozenRequest
 from sluice.delivery.thread import DeliveryThread
@@ -84,9 +84,7 @@ class LoggerSpool:
                 endpoint=settings.endpoint.target,
                 source=buffer,
                 producer=producer,
-                transport=GrpcTransport(
-                    target=settings.endpoint.target, is_tls=settings.endpoint.tls, loop=thread
-                ),
+                transport=make_transport(settings.endpoint, thread),
                 loop=thread,
                 report=diagnostics.report,
             )

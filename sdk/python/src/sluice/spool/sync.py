@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from sluice.delivery.deliverer import Answer
-from sluice.delivery.grpc_transport import GrpcTransport
+from sluice.delivery.grpc_transport import make_transport
 from sluice.delivery.outlet import bug_reporter
 from sluice.delivery.response import decode_producer
 from sluice.delivery.thread import DeliveryThread
@@ -139,8 +139,7 @@ class _SyncRun:
         self._on_progress = on_progress
         self._diagnostics = diagnostics
         self._thread = DeliveryThread("sluice-sync", report_bug=bug_reporter(diagnostics))
-        endpoint = settings.endpoint
-        self._transport = GrpcTransport(target=endpoint.target, is_tls=endpoint.tls, loop=self._thread)
+        self._transport = make_transport(settings.endpoint, self._thread)
         self._problem = ""
 
     def end(self) -> None:

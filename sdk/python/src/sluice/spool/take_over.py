@@ -4,7 +4,7 @@ import os
 import random
 from collections import deque
 
-from sluice.delivery.grpc_transport import GrpcTransport
+from sluice.delivery.grpc_transport import make_transport
 from sluice.delivery.outlet import bug_reporter
 from sluice.delivery.thread import DeliveryThread
 from sluice.diagnostics import Diagnostics
@@ -40,9 +40,8 @@ class TakeOver:
         self._thread = DeliveryThread(
             "sluice-take-over", report_bug=bug_reporter(diagnostics), pause=self._pause, resume=self._resume
         )
-        endpoint = settings.endpoint
         # Its own: a connection of the logger's is dropped when it hangs.
-        self._transport = GrpcTransport(target=endpoint.target, is_tls=endpoint.tls, loop=self._thread)
+        self._transport = make_transport(settings.endpoint, self._thread)
         self._waiting: deque[SpoolFolder] = deque()
         #: What is claimed, and where it is now.
         self._claimed: tuple[SpoolFolder, str] | None = None
