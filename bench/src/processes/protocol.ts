@@ -163,13 +163,16 @@ export interface StepRate {
   readonly pairs: number;
 }
 
+/** What a step of the training is; see bench/python/job.py. */
+export type PythonStep = 'numpy' | 'numpy_short' | 'python';
+
 export interface LogCallPythonCalls extends Measured {
   /** Makes the subject and warms it up. `endpoint` is where a collector, or another receiver, is or is not. */
   start(options: { subject: PythonSubject; endpoint: string; directory: string }): Promise<void>;
   time(options: { calls: number; mostSeconds: number }): Promise<PythonCallTimes>;
   fill(options: { mostSeconds: number }): Promise<{ full: boolean }>;
   sustain(options: { seconds: number }): Promise<SustainedLoad>;
-  stepRate(options: { step: 'numpy' | 'python'; pairs: number; turnSeconds: number }): Promise<StepRate>;
+  stepRate(options: { step: PythonStep; pairs: number; turnSeconds: number }): Promise<StepRate>;
   clock(options: { calls: number }): Promise<{ ns: Percentiles }>;
   flush(): Promise<{ acknowledged: boolean }>;
 }
