@@ -45,46 +45,57 @@ export class DeltaReader {
   /** Reads the next `count` numbers into `out`, from `at` on: low half, high half, low half, high half. */
   read(count: number, out: Uint32Array, at: number): void {
     const bytes = this.#bytes;
-    const end = this.#end;
     const isSigned = this.#isSigned;
-    let position = this.#position;
-    let low = this.#low;
-    let high = this.#high;
-    for (let pair = at, last = at + count * 2; pair < last; pair += 2) {
-      let byte = position < end ? (bytes[position] as number) : 0x80;
-      let bits = byte & 0x7f;
-      let next = position + 1;
-      // Up to four bytes, which nearly every difference fits into, as a small integer.
-      for (let shift = 7; byte >= 0x80 && shift < 28 && next < end; shift += 7) {
-        byte = bytes[next++] as number;
-        bits |= (byte & 0x7f) << shift;
-      }
-      if (byte < 0x80) {
-        position = next;
+    const last = at + count * 2;
+    /** Up to here a number is in the array whole, however long it is. */
+    const safe = this.#end - mostDeltaBytes;
+    let pair = at;
+    while (pair < last) {
+      let position = this.#position;
+      let low = this.#low;
+      let high = this.#high;
+      // Nearly every difference takes one byte or two.
+      for (; pair < last && position <= safe; pair += 2) {
+        let bits = bytes[position] as number;
+        if (bits < 0x80) position++;
+        else {
+          const second = bytes[position + 1] as number;
+          if (second >= 0x80) break;
+          bits = (bits & 0x7f) | (second << 7);
+          position += 2;
+        }
         const difference = isSigned ? (bits >>> 1) ^ -(bits & 1) : bits;
         const sum = (low + difference) | 0;
         if (difference >= 0) {
           if (sum >>> 0 < low >>> 0) high = (high + 1) | 0;
         } else if (sum >>> 0 > low >>> 0) high = (high - 1) | 0;
         low = sum;
-      } else {
-        cursor.reset(bytes as Buffer, position, end);
-        cursor.varint64();
-        if (cursor.problem !== '') this.#isBroken = true;
-        position = cursor.position;
-        const sign = isSigned ? -(cursor.low & 1) : 0;
-        const addLow = isSigned ? ((cursor.low >>> 1) | (cursor.high << 31)) ^ sign : cursor.low;
-        const addHigh = isSigned ? (cursor.high >>> 1) ^ sign : cursor.high;
-        const sum = (low + addLow) | 0;
-        high = (high + addHigh + (sum >>> 0 < low >>> 0 ? 1 : 0)) | 0;
-        low = sum;
+        out[pair] = low;
+        out[pair + 1] = high;
       }
-      out[pair] = low;
-      out[pair + 1] = high;
+      this.#position = position;
+      this.#low = low;
+      this.#high = high;
+      if (pair === last) return;
+      this.#next();
+      out[pair] = this.#low;
+      out[pair + 1] = this.#high;
+      pair += 2;
     }
-    this.#position = position;
-    this.#low = low;
-    this.#high = high;
+  }
+
+  /** The next number, whatever it is, and whether or not it is there. */
+  #next(): void {
+    cursor.reset(this.#bytes as Buffer, this.#position, this.#end);
+    cursor.varint64();
+    if (cursor.problem !== '') this.#isBroken = true;
+    this.#position = cursor.position;
+    const sign = this.#isSigned ? -(cursor.low & 1) : 0;
+    const low = this.#isSigned ? ((cursor.low >>> 1) | (cursor.high << 31)) ^ sign : cursor.low;
+    const high = this.#isSigned ? (cursor.high >>> 1) ^ sign : cursor.high;
+    const sum = (this.#low + low) | 0;
+    this.#high = (this.#high + high + (sum >>> 0 < this.#low >>> 0 ? 1 : 0)) | 0;
+    this.#low = sum;
   }
 }
 

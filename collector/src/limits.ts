@@ -54,8 +54,9 @@ export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
   pendingBytes: 6 * MiB,
   /** Bytes that have arrived and are not in the log's hands, over all calls, without what flow control lets come
-   * anyway (`windowBytes`); see receive/reception.ts. */
-  receivingBytes: 24 * MiB,
+   * anyway (`windowBytes`); see receive/reception.ts. With 24 MiB, 1,000 busy producers waited for each other and got
+   * half the rate. */
+  receivingBytes: 48 * MiB,
   /** HTTP/2 window of one call: how much a client may send ahead of the collector's reading, at most. */
   streamWindowBytes: 1 * MiB,
   /** The windows of all calls together: what still arrives when reading stops. Above it each gets less, down to 4 KiB. */
@@ -83,11 +84,11 @@ export const receiveLimits = {
   /** What a client is told to wait when a limit of the above refuses its call. */
   retryDelayMs: 1000,
   /** Calls that all producers together are asked to end in a second; see receive/call-pace.ts … */
-  callsPerSecond: 1000,
+  callsPerSecond: 400,
   /** … but no producer more often than this … */
   leastCallAgeMs: 100,
   /** … or less often, because its events are only safe then. */
-  mostCallAgeMs: 1000,
+  mostCallAgeMs: 2000,
 } as const;
 
 export type ReceiveLimits = { readonly [name in keyof typeof receiveLimits]: number };

@@ -3,8 +3,9 @@ import { createLogger, type Diagnostic, type Logger, type LoggerOptions } from '
 import { sum } from '../measure/figures.js';
 import type { SdkOptions } from './protocol.js';
 
-/** Asking hundreds of loggers costs CPU that is measured; little is logged in so short a time. */
-const askEveryMs = 5;
+/** Asking loggers costs CPU that is measured, so hundreds are asked less often; little is logged in so short a time. */
+const askEveryMs = { few: 5, many: 20 };
+const fewLoggers = 16;
 
 export interface GroupCounts {
   readonly acknowledged: number;
@@ -38,7 +39,8 @@ export class LoggerGroup {
   /** What all of them hold unacknowledged; of many loggers, a few milliseconds old. */
   bufferedBytes(): number {
     const nowMs = performance.now();
-    if (this.loggers.length === 1 || nowMs - this.#askedMs >= askEveryMs) {
+    const everyMs = this.loggers.length <= fewLoggers ? askEveryMs.few : askEveryMs.many;
+    if (this.loggers.length === 1 || nowMs - this.#askedMs >= everyMs) {
       this.#askedMs = nowMs;
       this.#bufferedBytes = 0;
       for (const logger of this.loggers) this.#bufferedBytes += logger.stats().bufferedBytes;

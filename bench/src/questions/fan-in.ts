@@ -10,7 +10,7 @@
  * always the same: without limit. It pauses while its loggers together hold 64 MiB unacknowledged (32 MiB if there is
  * one): more than what so many calls of up to a second carry, and too little for any to drop. `resends` are requests
  * that the collector refused because it had too much to take. Collector, store and processes are fresh for each number,
- * because memory peaks are those of a whole life. The warm-up of 3 s also opens the connections. Rates end as in
+ * because memory peaks are those of a whole life. The warm-up of 6 s also opens the connections, and lets each process compile its code. Rates end as in
  * `ingest`: with the last acknowledgment, and when SQL counts all. CPU is counted until the merges are done.
  */
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ import { fanInResult, fanInTable } from './fan-in-result.js';
 const producerCounts = [1, 10, 100, 1000] as const;
 const mostProcesses = 4;
 const mib = 1024 * 1024;
-const warmup = { seconds: 3 };
+const warmup = { seconds: 6 };
 
 export const fanIn: Question = {
   name: 'fan-in',

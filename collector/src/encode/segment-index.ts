@@ -344,26 +344,13 @@ export class SegmentIndex {
   }
 
   #sort(segment: SegmentContents): void {
-    const keys = new Map<number, { project: Buffer; runId: Buffer; rank: number }>();
-    const keyOf = (producer: number) => {
-      let key = keys.get(producer);
-      if (key === undefined) {
-        const { project, runId, rank } = segment.producers[producer] as Producer;
-        key = { project: Buffer.from(project), runId: Buffer.from(runId), rank };
-        keys.set(producer, key);
-      }
-      return key;
-    };
-    const compare = (a: Group, b: Group): number => {
-      const left = keyOf(a.producer);
-      const right = keyOf(b.producer);
-      return (
-        Buffer.compare(left.project, right.project) ||
-        Buffer.compare(left.runId, right.runId) ||
-        (a.name === b.name ? 0 : Buffer.compare(this.#names.key(a.name), this.#names.key(b.name))) ||
-        left.rank - right.rank
-      );
-    };
+    // Texts are compared once for each producer and each name, not for each pair of the many groups that they make.
+    const places = producerPlaces(segment.producers);
+    const names = this.#namePlaces();
+    const compare = (a: Group, b: Group): number =>
+      (places[a.producer] as number) - (places[b.producer] as number) ||
+      (names[a.name] as number) - (names[b.name] as number) ||
+      (segment.producers[a.producer] as Producer).rank - (segment.producers[b.producer] as Producer).rank;
     const sorted = [...this.#groups].sort(compare);
     let offset = 0;
     for (const group of sorted) {
@@ -389,6 +376,12 @@ export class SegmentIndex {
       else this.#leaveByTime(range);
       first = next;
     }
+  }
+
+  /** By number of a name, its place in the order of the names. */
+  #namePlaces(): Uint32Array {
+    const numbers = Array.from({ length: this.#names.count }, (_, name) => name);
+    return placesOf(numbers, (a, b) => Buffer.compare(this.#names.key(a), this.#names.key(b)));
   }
 
   #leave(entries: Uint32Array): void {
@@ -451,6 +444,28 @@ export class SegmentIndex {
     this.#times[entry] = this.#times[source] as number;
     return entry;
   }
+}
+
+/** By index of a producer, the place of its project and run in the order of the table's key; equal for the same run. */
+function producerPlaces(producers: readonly Producer[]): Uint32Array {
+  const keys = producers.map(({ project, runId }) => [Buffer.from(project), Buffer.from(runId)] as const);
+  return placesOf([...keys.keys()], (a, b) => {
+    const [leftProject, leftRun] = keys[a] as (typeof keys)[number];
+    const [rightProject, rightRun] = keys[b] as (typeof keys)[number];
+    return Buffer.compare(leftProject, rightProject) || Buffer.compare(leftRun, rightRun);
+  });
+}
+
+/** By item, its place once they are sorted; equal items have one place. */
+function placesOf(items: number[], compare: (a: number, b: number) => number): Uint32Array {
+  const places = new Uint32Array(items.length);
+  const sorted = items.sort(compare);
+  let place = 0;
+  for (const [at, item] of sorted.entries()) {
+    if (at > 0 && compare(sorted[at - 1] as number, item) !== 0) place++;
+    places[item] = place;
+  }
+  return places;
 }
 
 /** The numbers of a request's rejected events; undefined if there are none, which is nearly always. */

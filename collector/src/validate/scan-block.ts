@@ -9,7 +9,7 @@
  * 2. A good event costs a look at its time, its offset and the lengths of its texts, and allocates nothing.
  */
 import { isAscii } from 'node:buffer';
-import { areDeltas, mostDeltaBytes } from '../deltas.js';
+import { areDeltas, mostDeltaBytes, walkDeltas } from '../deltas.js';
 import { type BlockView, skipTexts } from '../event-block.js';
 import type { MessageLimits } from '../limits.js';
 import { isValidUtf8 } from '../utf8.js';
@@ -57,7 +57,7 @@ export function scanBlock(block: BlockView, limits: MessageLimits, rejected: Rej
   const isLarge =
     shape + (block.bodyEnd - block.bodyStart) + (block.attributesEnd - block.attributesStart) >
     limits.eventBytes;
-  if (!times.mayBeLate && !hasHighSeverity && !isLarge && bodies.isUtf8 && attributes.isUtf8) return '';
+  if (!times.hasLate && !hasHighSeverity && !isLarge && bodies.isUtf8 && attributes.isUtf8) return '';
   for (let row = 0; row < count && rejected.length <= limits.rejectionsPerRequest; row++) {
     const problem = findRowProblem(block, row, limits, shape);
     if (problem !== undefined) rejected.push({ offset: block.offsetAt(row), ...problem });
@@ -159,21 +159,25 @@ function shapeBytes(block: BlockView): number {
   return size;
 }
 
-/** Differences of so many bytes are below 2^27, so that a million of them sum up to less than 2^47. */
-const smallBytes = 4;
+/** Differences of so many bytes are below 2^34, so that a million of them sum up to less than 2^54. */
+const smallBytes = 5;
 
-/** Whether there are as many times as events, and whether one may be 2^63 or more. */
-function scanTimes(block: BlockView): { problem: string; mayBeLate: boolean } {
+/** Whether there are as many times as events, and whether one is 2^63 or more. */
+function scanTimes(block: BlockView): { problem: string; hasLate: boolean } {
   const { bytes, timesStart: start, timesEnd: end, count } = block;
-  // As events that happened one after another have them: the first between 2^48 and 2^62, the others near it.
+  // As events that happened one after another have them: the first between 2^54 and 2^62, the others near it.
   block.times.copy(0, 1, time, 0);
   const high = time[1] as number;
   const first = behindFirst(bytes, start, end);
-  if (high >= 0x10000 && high < 0x4000_0000 && areDeltas(bytes, first, end, count - 1, smallBytes)) {
-    return { problem: '', mayBeLate: false };
+  if (high >= 0x40_0000 && high < 0x4000_0000 && areDeltas(bytes, first, end, count - 1, smallBytes)) {
+    return { problem: '', hasLate: false };
   }
-  const isWhole = areDeltas(bytes, start, end, count, mostDeltaBytes);
-  return { problem: isWhole ? '' : wrongCount('time_delta', count), mayBeLate: true };
+  let highs = 0;
+  const isWhole = walkDeltas({ bytes, start, end, count, isSigned: true }, (halves, rows) => {
+    for (let at = 1; at < rows * 2; at += 2) highs |= halves[at] as number;
+    return true;
+  });
+  return { problem: isWhole ? '' : wrongCount('time_delta', count), hasLate: highs < 0 };
 }
 
 /** Behind the first number of an array. */

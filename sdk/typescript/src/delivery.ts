@@ -358,6 +358,9 @@ export class Delivery implements Deliverer {
     const { ackTimeoutMs, exitTimeoutMs } = this.#settings;
     const sinceMs = this.#clock.monotonicMs();
     const isMark = isMarkAlone(open);
+    // A job that goes on logging is not at its end, whatever else it has open.
+    const { logged } = this.#buffer;
+    const isEnding = (): boolean => this.#buffer.logged === logged && this.#isEnding();
     const checkMs = Math.min(ackTimeoutMs, isMark ? internalLimits.flushMarkMs : exitTimeoutMs);
     // A mark that is given up costs nothing, so it gets no turn more.
     let isLate = isMark;
@@ -365,7 +368,7 @@ export class Delivery implements Deliverer {
       // Between two requests an open call is quiet by right; it is the half-close that is late then.
       if (this.#open !== open || (!open.isHalfClosed && open.outstanding === 0)) return;
       const waitedMs = this.#clock.monotonicMs() - sinceMs;
-      if (waitedMs < ackTimeoutMs && !this.#isEnding()) {
+      if (waitedMs < ackTimeoutMs && !isEnding()) {
         this.#progressTimer = this.#clock.setTimer(check, Math.min(checkMs, ackTimeoutMs - waitedMs));
       } else if (!isLate) {
         // A job that computed all the while lets its timers run before its sockets are read, and the answer may

@@ -73,6 +73,8 @@ export const internalLimits = {
   retryDelayMaxMs: 60_000,
   /** … and the age at which it wants calls to end up to here. */
   askedCallAgeMaxMs: 5_000,
+  /** Meanwhile events are sent at this age at the latest. */
+  askedRequestAgeMaxMs: 1_000,
   /** From this failure in a row on, it is said that the collector does not answer. */
   quietAttempts: 3,
   /** While someone waits in flush(), attempts are at most this far apart. */

@@ -20,7 +20,9 @@ test('the collector sets both ages, and one that says nothing leaves them as the
   pace.noticeAnswer(120);
   assert.deepEqual(agesOf(pace), [120, 120]);
   pace.noticeAnswer(3_600_000);
-  assert.deepEqual(agesOf(pace), [internalLimits.askedCallAgeMaxMs, internalLimits.askedCallAgeMaxMs]);
+  assert.deepEqual(agesOf(pace), [internalLimits.askedRequestAgeMaxMs, internalLimits.askedCallAgeMaxMs]);
+  pace.noticeAnswer(2250);
+  assert.deepEqual(agesOf(pace), [750, 2250], 'events leave the process within a second');
 });
 
 test('what the user named stays, whatever the collector asks for', () => {

@@ -26,10 +26,14 @@ export class Pace {
     this.#settings = settings;
   }
 
-  /** The age at which a request is sealed. With one request a call, its acknowledgment comes soonest. */
+  /**
+   * The age at which a request is sealed: the call's, because with one request a call its acknowledgment comes soonest,
+   * or an equal part of it, because events are to leave the process within a second, however late the answer comes.
+   */
   get requestAgeMs(): number {
     const { requestAgeMs, isRequestAgeGiven, isCallAgeGiven } = this.#settings;
-    return isRequestAgeGiven || isCallAgeGiven || this.#askedMs === 0 ? requestAgeMs : this.#askedMs;
+    if (isRequestAgeGiven || isCallAgeGiven || this.#askedMs === 0) return requestAgeMs;
+    return this.#askedMs / Math.ceil(this.#askedMs / internalLimits.askedRequestAgeMaxMs);
   }
 
   /** The age of its oldest event at which a call is half-closed for the acknowledgment. */

@@ -12,6 +12,8 @@ export interface RequestSource {
   readonly frozen: readonly FrozenRequest[];
   /** The first number that is not acknowledged. */
   readonly firstPending: number;
+  /** The last number that was used up. */
+  readonly logged: number;
   /** Whether a request is full that could be frozen. */
   readonly hasSealed: boolean;
   /** When the open draft's first number was used, on the monotonic clock; undefined if there is none. */

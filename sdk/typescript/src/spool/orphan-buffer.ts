@@ -21,6 +21,8 @@ import type { Orphan, OrphanSegment } from './orphan.js';
 export class OrphanBuffer extends FrozenRequests implements RequestSource {
   readonly hasSealed = false;
   readonly openedMs = undefined;
+  /** Nobody logs to it any more. */
+  readonly logged = 0;
   /** Numbers that are reported as lost because their part of the spool is damaged or missing. */
   lost = 0;
   readonly #orphan: Orphan;

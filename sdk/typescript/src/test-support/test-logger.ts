@@ -20,6 +20,7 @@ export function testLogger(given: {
   options?: LoggerOptions;
   faults?: Faults;
   random?: () => number;
+  isEnding?: () => boolean;
 }): TestLogger {
   const clock = new FakeClock();
   const model = new CollectorModel();
@@ -36,6 +37,7 @@ export function testLogger(given: {
     transport,
     diagnostics: new Diagnostics(clock, ({ kind, message }) => diagnostics.push(`${kind}: ${message}`)),
     random: given.random ?? (() => 0.5),
+    ...(given.isEnding && { isEnding: given.isEnding }),
   });
   return { logger, model, clock, transport, diagnostics };
 }

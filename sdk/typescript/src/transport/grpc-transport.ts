@@ -10,6 +10,8 @@ const identity = (bytes: Buffer): Buffer => bytes;
 /** gRPC's own retries would hold copies of everything and hide what happened; the delivery does that. */
 const channelOptions: grpc.ChannelOptions = {
   'grpc.enable_retries': 0,
+  // Nobody asks a job's process for them, and every call would be counted in four places.
+  'grpc.enable_channelz': 0,
   // A job's proxy is for the internet; the collector is next door.
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
