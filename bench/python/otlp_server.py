@@ -1,4 +1,4 @@
-"""A receiver of OpenTelemetry's logs that takes everything and keeps nothing, so that its SDK has somebody to talk to."""
+"""A receiver of OpenTelemetry's logs that takes everything and keeps nothing: somebody for its SDK to talk to."""
 
 from __future__ import annotations
 

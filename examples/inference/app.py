@@ -2,7 +2,7 @@
 
     uvicorn app:app --app-dir examples/inference
 
-    curl -d '{"prompt": "Licensed under ", "max_tokens": 40}' -H 'content-type: application/json' localhost:8000/generate
+    curl localhost:8000/generate -H 'content-type: application/json' -d '{"prompt": "Licensed under ", "max_tokens": 40}'
 
 uvicorn handles SIGTERM itself, so the application's end is where the logger is closed.
 """
@@ -15,10 +15,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import sluice
 from engine import Engine, Model
 from fastapi import FastAPI
 from pydantic import BaseModel
+
+import sluice
 
 TEXT = Path(__file__).resolve().parents[2] / "LICENSE"
 

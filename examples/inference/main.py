@@ -15,8 +15,9 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-import sluice
 from engine import Engine, Model
+
+import sluice
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 #: Every so many requests, the client goes away before its answer is there.

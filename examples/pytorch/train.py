@@ -12,13 +12,14 @@ import argparse
 import os
 import time
 
-import sluice
 import torch
 from sklearn.datasets import load_digits
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
+
+import sluice
 
 
 def datasets() -> tuple[TensorDataset, TensorDataset]:

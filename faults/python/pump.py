@@ -11,9 +11,10 @@ import threading
 import time
 from typing import Any
 
-import sluice
 from channel import notify
 from formula import Key, event_of
+
+import sluice
 
 FLUSH_S = 120.0
 #: With a spool nothing waits for a collector that is away.

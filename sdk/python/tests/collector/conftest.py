@@ -76,7 +76,8 @@ class Run:
     ) -> subprocess.Popen[str]:
         """Starts a job; its script finds `log`, a logger of this run, which is made after what is to come before."""
         return python_job(
-            f"{before}\nimport sluice\nlog = sluice.init()\n{script}", {**self.environment, **(environment or {})}
+            f"{before}\nimport sluice\nlog = sluice.init()\n{script}",
+            {**self.environment, **(environment or {})},
         )
 
     def script(self, path: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

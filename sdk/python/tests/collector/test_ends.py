@@ -63,7 +63,9 @@ threading.excepthook = lambda args: print("hook of the program:", args.exc_type.
 
 
 def test_sigterm_delivers_and_then_ends_the_process_as_sigterm_does(run: Run) -> None:
-    job = run.job("import time\nfor step in range(500): log.event('step', step=step)\nprint('ready', flush=True)\ntime.sleep(60)")
+    job = run.job(
+        "import time\nfor step in range(500): log.event('step', step=step)\nprint('ready', flush=True)\ntime.sleep(60)"
+    )
     assert job.stdout is not None
     assert job.stdout.readline() == "ready\n"
     job.send_signal(signal.SIGTERM)

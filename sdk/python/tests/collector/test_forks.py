@@ -54,7 +54,9 @@ def test_eight_data_loading_processes_are_eight_producers(
     finished = run.finish(run.script(script))
     assert (finished.code, finished.err) == (0, "")
     run.stored(50 + 400 + 400)
-    producers = {row["n"]: row["p"] for row in run.rows("name AS n, uniqExact(producer_id) AS p", "GROUP BY name")}
+    producers = {
+        row["n"]: row["p"] for row in run.rows("name AS n, uniqExact(producer_id) AS p", "GROUP BY name")
+    }
     assert producers == {"before": 1, "train.step": 1, "data.load": 8}
     twice = run.rows("step", "AND name = 'data.load' GROUP BY step HAVING count() != 1")
     assert twice == []
@@ -116,21 +118,20 @@ log.event("parent")
 log.flush(timeout=30)
 kinds = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
 def locks():
+    """Of all objects that can be reached from the logger by way of the SDK's own."""
     found, seen, queue = [], set(), [log]
     while queue:
         each = queue.pop()
         if id(each) in seen: continue
         seen.add(id(each))
         if isinstance(each, kinds): found.append(each)
-        slots = [name for kind in type(each).__mro__ for name in getattr(kind, "__slots__", ())]
-        parts = [getattr(each, name, None) for name in slots] + list(getattr(each, "__dict__", {}).values())
-        if isinstance(each, (list, tuple)): parts += each
-        if isinstance(each, dict): parts += each.values()
-        if hasattr(each, "__self__"): parts.append(each.__self__)
-        for part in parts:
-            if isinstance(part, (*kinds, list, tuple, dict)) or type(part).__module__.startswith("sluice") or callable(part):
-                if not isinstance(part, type) and type(part).__module__ != "builtins" or isinstance(part, (list, tuple, dict)) or hasattr(part, "__self__"):
-                    queue.append(part)
+        elif isinstance(each, (list, tuple)): queue += each
+        elif isinstance(each, dict): queue += each.values()
+        elif hasattr(each, "__self__"): queue.append(each.__self__)
+        elif type(each).__module__.startswith("sluice") or type(each).__module__ == "threading":
+            slots = [name for kind in type(each).__mro__ for name in getattr(kind, "__slots__", ())]
+            queue += [getattr(each, name, None) for name in slots]
+            queue += getattr(each, "__dict__", {}).values()
     return found
 held, ready, done = [], threading.Event(), threading.Event()
 def hold():
@@ -180,7 +181,9 @@ assert log.close(timeout=30).acknowledged
     assert (finished.out.strip(), finished.err) == ("[0, 1, 2, 3, 4]", "")
     counted = run.stored(1)
     assert counted.producers == 1
-    (known,) = run.store.rows(f"SELECT uniqExact(producer_id) AS n FROM producers WHERE run_id = '{run.name}'")
+    (known,) = run.store.rows(
+        f"SELECT uniqExact(producer_id) AS n FROM producers WHERE run_id = '{run.name}'"
+    )
     assert known == {"n": 1}
 
 
@@ -201,7 +204,9 @@ log.close(timeout=30)
     run.stored(200)
 
 
-def test_a_process_that_is_spawned_takes_a_logger_as_an_argument(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_process_that_is_spawned_takes_a_logger_as_an_argument(
+    run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     script = tmp_path_factory.mktemp("spawned") / "job.py"
     script.write_text(
         """

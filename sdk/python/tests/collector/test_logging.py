@@ -22,7 +22,8 @@ assert log.flush(timeout=30).acknowledged
     assert step["attributes"] == {"phase": "warmup", "is_last": "false", "tags": '["a",1]'}
     assert odd["attributes"] == {"big": str(2**70), "past": str(2**53 + 1)}
     kinds = run.rows(
-        "isNaN(metrics['nan']) AS nan, metrics['up'] = inf AS up, metrics['down'] = -inf AS down, metrics['exact'] AS exact",
+        "isNaN(metrics['nan']) AS nan, metrics['up'] = inf AS up, metrics['down'] = -inf AS down,"
+        " metrics['exact'] AS exact",
         "AND name = 'odd'",
     )
     assert kinds == [{"nan": 1, "up": 1, "down": 1, "exact": 2**53}]
@@ -32,8 +33,8 @@ def test_numpy_scalars_and_arrays_without_dimensions_are_numbers(run: Run) -> No
     run.do(
         """
 import numpy as np
-log.event("numpy", step=np.int64(7), half=np.float16(0.5), single=np.float32(0.25), count=np.int32(-3), zero=np.array(1.5),
-    flag=np.bool_(True), row=np.array([1, 2]))
+log.event("numpy", step=np.int64(7), half=np.float16(0.5), single=np.float32(0.25), count=np.int32(-3),
+    zero=np.array(1.5), flag=np.bool_(True), row=np.array([1, 2]))
 log.close()
 """
     )
@@ -56,7 +57,9 @@ sluice.close()
 """
     )
     run.stored(4)
-    metrics, by_module, info, timer = run.rows("name, step, body, metrics, attributes, severity_number", "ORDER BY sequence")
+    metrics, by_module, info, timer = run.rows(
+        "name, step, body, metrics, attributes, severity_number", "ORDER BY sequence"
+    )
     assert metrics["metrics"] == {"loss": 2.31, "grad/norm": 0.8, "time": 5}
     assert (metrics["name"], metrics["step"]) == ("metrics", 3)
     assert by_module["metrics"] == {"answer": 42}
@@ -73,7 +76,13 @@ def test_the_producer_says_who_it_is_from_the_launcher_s_variables(run: Run) -> 
     (producer,) = run.store.rows(
         f"SELECT rank, local_rank, world_size, attempt, sdk_name FROM producers FINAL WHERE run_id = '{run.name}'"
     )
-    assert producer == {"rank": 3, "local_rank": 1, "world_size": 8, "attempt": 2, "sdk_name": "sluice-python"}
+    assert producer == {
+        "rank": 3,
+        "local_rank": 1,
+        "world_size": 8,
+        "attempt": 2,
+        "sdk_name": "sluice-python",
+    }
 
 
 def test_the_standard_logging_module_logs_records_levels_exceptions_and_extra_fields(run: Run) -> None:
@@ -109,7 +118,8 @@ def test_time_is_that_of_the_call_to_the_nanosecond_and_never_goes_backwards(run
     (row,) = run.rows(
         "min(toUnixTimestamp64Nano(time)) / 1e9 AS first, max(toUnixTimestamp64Nano(time)) / 1e9 AS last,"
         " countIf(toUnixTimestamp64Nano(time) % 1000 != 0) AS fine,"
-        " arrayAll(x -> x >= 0, arrayDifference(arrayMap(p -> p.2, arraySort(groupArray((sequence, toUnixTimestamp64Nano(time))))))) AS ascends"
+        " arraySort(groupArray((sequence, toUnixTimestamp64Nano(time)))) AS ordered,"
+        " arrayAll(x -> x >= 0, arrayDifference(arrayMap(each -> each.2, ordered))) AS ascends"
     )
     assert began <= row["first"] <= row["last"] <= ended
     assert row["fine"] > 0

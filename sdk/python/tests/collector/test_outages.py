@@ -26,7 +26,9 @@ def ready(job: subprocess.Popen[str]) -> None:
     assert line, job.communicate()
 
 
-def test_events_that_were_logged_before_there_was_a_collector_are_delivered(store: Store, own_collector: Collector) -> None:
+def test_events_that_were_logged_before_there_was_a_collector_are_delivered(
+    store: Store, own_collector: Collector
+) -> None:
     address = own_collector.start().endpoint
     own_collector.stop()
     run = Run(store, address)
@@ -45,7 +47,9 @@ assert log.flush(timeout=60).acknowledged
     run.stored(5000)
 
 
-def test_a_collector_that_is_killed_again_and_again_costs_no_event(own_run: Run, own_collector: Collector) -> None:
+def test_a_collector_that_is_killed_again_and_again_costs_no_event(
+    own_run: Run, own_collector: Collector
+) -> None:
     job = own_run.job(
         """
 import time
@@ -100,21 +104,28 @@ assert log.flush(timeout=60).acknowledged
 
 def test_a_job_without_a_collector_ends_in_time_and_says_what_was_left(store: Store) -> None:
     run = Run(store, "127.0.0.1:9")
-    job = run.job("log = sluice.init(exit_timeout_ms=300)\nfor step in range(100): log.event('step', step=step)")
+    job = run.job(
+        "log = sluice.init(exit_timeout_ms=300)\nfor step in range(100): log.event('step', step=step)"
+    )
     finished = run.finish(job)
     assert finished.code == 0
     assert "100 events of run" in finished.err
     assert "were not acknowledged" in finished.err
 
 
-def test_a_killed_job_s_events_are_delivered_by_the_next_job_with_that_directory(run: Run, tmp_path: Path) -> None:
+def test_a_killed_job_s_events_are_delivered_by_the_next_job_with_that_directory(
+    run: Run, tmp_path: Path
+) -> None:
     spool = {"SLUICE_SPOOL_DIR": str(tmp_path / "spool")}
     killed = run.job(SPOOLING.format(count=3000), {**spool, "SLUICE_ENDPOINT": "127.0.0.1:9"})
     ready(killed)
     killed.send_signal(signal.SIGKILL)
     run.finish(killed)
     assert run.counted().events == 0
-    following = run.job("import time\nlog.event('next')\nlog.flush(timeout=30)\nprint('ready', flush=True)\ntime.sleep(60)", spool)
+    following = run.job(
+        "import time\nlog.event('next')\nlog.flush(timeout=30)\nprint('ready', flush=True)\ntime.sleep(60)",
+        spool,
+    )
     ready(following)
     counted = run.stored(3001)
     assert counted.producers == 2
@@ -126,13 +137,19 @@ def test_a_killed_job_s_events_are_delivered_by_the_next_job_with_that_directory
 def test_both_sync_commands_deliver_what_killed_and_offline_jobs_left(run: Run, tmp_path: Path) -> None:
     """The spools are written in Python; one is read by the command in Python, the other by the collector's."""
     endpoint = run.environment["SLUICE_ENDPOINT"]
-    for name, command in (
-        ("python", lambda folder: run_command([sys.executable, "-m", "sluice", "sync", folder], {"SLUICE_ENDPOINT": endpoint})),
-        ("typescript", lambda folder: sluice_command("sync", folder, "--endpoint", endpoint)),
-    ):
-        spool = tmp_path / name
+
+    def with_python(folder: str) -> subprocess.CompletedProcess[str]:
+        return run_command([sys.executable, "-m", "sluice", "sync", folder], {"SLUICE_ENDPOINT": endpoint})
+
+    def with_the_collector(folder: str) -> subprocess.CompletedProcess[str]:
+        return sluice_command("sync", folder, "--endpoint", endpoint)
+
+    for number, command in enumerate((with_python, with_the_collector)):
+        spool = tmp_path / f"spool-{number}"
         before = run.counted().events
-        killed = run.job(SPOOLING.format(count=500), {"SLUICE_SPOOL_DIR": str(spool), "SLUICE_ENDPOINT": "127.0.0.1:9"})
+        killed = run.job(
+            SPOOLING.format(count=500), {"SLUICE_SPOOL_DIR": str(spool), "SLUICE_ENDPOINT": "127.0.0.1:9"}
+        )
         ready(killed)
         killed.kill()
         run.finish(killed)

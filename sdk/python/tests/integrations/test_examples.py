@@ -17,7 +17,7 @@ EXAMPLES = ROOT / "examples"
 
 
 def questions(folder: str, run: Run) -> dict[str, list[dict[str, Any]]]:
-    """The answers by the first line of each statement's comment, for this run instead of the one that is named there."""
+    """The answers by the first line of each statement's comment, for this run instead of the one that it names."""
     text = (EXAMPLES / folder / "questions.sql").read_text()
     text = re.sub(r"run_id = '[^']+'", f"run_id = '{run.name}'", text)
     answers = {}
@@ -80,7 +80,16 @@ def test_recorded_requests_are_served_and_each_is_an_event(run: Run) -> None:
 
 
 def test_fastapi_serves_the_same_engine_under_uvicorn(run: Run) -> None:
-    command = [sys.executable, "-m", "uvicorn", "app:app", "--app-dir", str(EXAMPLES / "inference"), "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "app:app",
+        "--app-dir",
+        str(EXAMPLES / "inference"),
+        "--port",
+        "0",
+    ]
     server = start_command(command, {**run.environment, "SLUICE_PROJECT": ""})
     try:
         port = _port_of(server)

@@ -30,8 +30,8 @@ arguments = TrainingArguments(
     dataloader_num_workers=2,
 )
 trainer = Trainer(
-    model=BertForSequenceClassification(config), args=arguments, train_dataset=Parity(320, 0), eval_dataset=Parity(64, 1),
-    callbacks=[SluiceCallback()],
+    model=BertForSequenceClassification(config), args=arguments, callbacks=[SluiceCallback()],
+    train_dataset=Parity(320, 0), eval_dataset=Parity(64, 1),
 )
 trainer.train()
 trainer.predict(Parity(16, 2))

@@ -58,10 +58,14 @@ def test_what_a_module_logs_is_there_with_its_step(run: Run, package: str, tmp_p
     finished = run.do(training(package, tmp_path))
     assert finished.out.splitlines()[-1] == f"tests {run.name}"
     run.stored(run.counted().events)
-    logs = run.rows("step, metrics", "AND name = 'train.log' AND mapContains(metrics, 'loss') ORDER BY sequence")
+    logs = run.rows(
+        "step, metrics", "AND name = 'train.log' AND mapContains(metrics, 'loss') ORDER BY sequence"
+    )
     assert [row["step"] for row in logs] == [4, 9, 14, 19, 24, 29, 34, 39]
     assert logs[-1]["metrics"]["loss"] < logs[0]["metrics"]["loss"]
-    validations = run.rows("step", "AND name = 'train.log' AND mapContains(metrics, 'val_loss') ORDER BY sequence")
+    validations = run.rows(
+        "step", "AND name = 'train.log' AND mapContains(metrics, 'val_loss') ORDER BY sequence"
+    )
     assert [row["step"] for row in validations] == [19, 39]
     (parameters,) = run.rows("metrics, attributes", "AND name = 'train.hyperparameters'")
     assert parameters == {"metrics": {"lr": 0.1}, "attributes": {"layers": "[1,1]"}}
@@ -82,7 +86,9 @@ def test_options_make_a_logger_of_its_own(run: Run, tmp_path: Path) -> None:
     assert run.rows("DISTINCT project, job") == [{"project": "lines", "job": "fit"}]
 
 
-def test_two_processes_of_a_distributed_training_log_once_or_each_if_asked_to(run: Run, tmp_path: Path) -> None:
+def test_two_processes_of_a_distributed_training_log_once_or_each_if_asked_to(
+    run: Run, tmp_path: Path
+) -> None:
     script = tmp_path / "job.py"
     body = training("pytorch_lightning", tmp_path, "all_ranks=True", 'devices=2, strategy="ddp"')
     script.write_text(body)
@@ -92,7 +98,8 @@ def test_two_processes_of_a_distributed_training_log_once_or_each_if_asked_to(ru
     run.name = finished.out.split()[-1]
     run.stored(run.counted().events)
     steps = run.rows(
-        "rank, count() AS n", "AND name = 'train.log' AND mapContains(metrics, 'loss') GROUP BY rank ORDER BY rank"
+        "rank, count() AS n",
+        "AND name = 'train.log' AND mapContains(metrics, 'loss') GROUP BY rank ORDER BY rank",
     )
     assert [row["rank"] for row in steps] == [0, 1]
     assert steps[0]["n"] == steps[1]["n"]

@@ -47,11 +47,15 @@ except KeyError:
     )
     lines = [line for line in finished.err.replace("\r", "\n").split("\n") if "WARNING" in line]
     assert len(lines) == 3
-    assert all(line.endswith(f"WARNING norm is high step={step} norm=91.5") for step, line in enumerate(lines))
+    assert all(
+        line.endswith(f"WARNING norm is high step={step} norm=91.5") for step, line in enumerate(lines)
+    )
     assert "not printed" not in finished.err
     assert "KeyError" in finished.err
     run.stored(8)
-    rows = run.rows("body, severity_number, count() AS n", "AND name = 'log' GROUP BY body, severity_number ORDER BY body")
+    rows = run.rows(
+        "body, severity_number, count() AS n", "AND name = 'log' GROUP BY body, severity_number ORDER BY body"
+    )
     assert [(row["body"], row["severity_number"], row["n"]) for row in rows] == [
         ("no shard", 17, 1),
         ("norm is high", 13, 3),

@@ -194,7 +194,9 @@ def python_job(
     )
 
 
-def start_command(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def start_command(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Starts a program whose output can be read."""
     return subprocess.Popen(
         command,

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
 import sluice
 from sluice.limits import INTEGRATION_FLUSH_S
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 
 class SluiceCallback(TrainerCallback):  # type: ignore[misc]

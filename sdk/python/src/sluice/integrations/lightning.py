@@ -19,6 +19,7 @@ from sluice.limits import INTEGRATION_FLUSH_S
 
 if TYPE_CHECKING:
     Base = object
+    rank_zero_only: Any = None
 else:
     try:
         from lightning.pytorch.loggers.logger import Logger as Base

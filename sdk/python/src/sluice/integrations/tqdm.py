@@ -17,9 +17,10 @@ import sys
 import time
 from typing import Any, TextIO
 
+from tqdm.auto import tqdm as _tqdm
+
 import sluice
 from sluice.limits import PROGRESS_INTERVAL_S
-from tqdm.auto import tqdm as _tqdm
 
 
 class Console:
