@@ -239,7 +239,7 @@ class Logger:
         buffer, intake, counts = core.buffer, core.intake, core.deliverer.counts
         for _ in range(10):
             number = buffer.changing.start()
-            waiting = intake.events
+            waiting = intake.events + buffer.in_hand
             drops = intake.waiting_drops()
             dropped = {reason: count + drops[reason] for reason, count in buffer.dropped.items()}
             if buffer.is_closed:
@@ -408,7 +408,8 @@ class Logger:
         buffer, intake = core.buffer, core.intake
         for _ in range(10):
             number = buffer.changing.start()
-            target = buffer.logged + intake.events + sum(intake.waiting_drops().values())
+            waiting = intake.events + buffer.in_hand
+            target = buffer.logged + waiting + sum(intake.waiting_drops().values())
             if buffer.changing.unchanged(number):
                 break
         return target
@@ -416,7 +417,7 @@ class Logger:
     @property
     def _pending(self) -> int:
         core = self._core
-        return core.buffer.buffered_events + core.intake.events
+        return core.buffer.buffered_events + core.buffer.in_hand + core.intake.events
 
     def _flush(self, timeout_s: float) -> FlushResult:
         core = self._core

@@ -59,6 +59,8 @@ class RequestBuffer(FrozenRequests):
         self.intake = Intake()
         #: Numbers used up so far.
         self.logged = 0
+        #: Events that were taken from the intake and are in no draft yet.
+        self.in_hand = 0
         #: Fields left out, cut names and reserved names that were used for something else, of gathered events.
         self.field_errors = 0
         self._request_bytes = request_bytes
@@ -84,13 +86,17 @@ class RequestBuffer(FrozenRequests):
         """Takes in what was logged since the last time, as much as there is at the moment."""
         intake = self.intake
         intake.gathered_s = self.clock.monotonic_ns() / 1e9
-        left, texts = intake.events, len(intake.text_sizes)
-        while left > 0:
-            count = min(left, GATHER_EVENTS)
+        count, texts = intake.events, len(intake.text_sizes)
+        if count > 0:
+            # At once, because what stays behind in a long list is moved whenever something is taken from its front.
             with self.changing:
-                self._gather(count)
-            left -= count
-        self._first_s = 0.0
+                taken = intake.items[: count * PER_EVENT]
+                del intake.items[: count * PER_EVENT]
+                self.in_hand = count
+            self._first_s = taken[0] / 1e9
+            for start in range(0, count, GATHER_EVENTS):
+                self._gather(taken[start * PER_EVENT : (start + GATHER_EVENTS) * PER_EVENT])
+            self._first_s = 0.0
         # The text of an event is counted before it is there, so these belong to what is gone, but for a few.
         intake.forget_texts(texts)
         self._take_drops()
@@ -128,6 +134,8 @@ class RequestBuffer(FrozenRequests):
         draft = self._sealed[0]
         requests = draft.freeze(self._encode)
         with self.changing:
+            if self.is_closed:
+                return False
             self._sealed.popleft()
             if self._evicting is draft:
                 self._evicting = None
@@ -173,6 +181,8 @@ class RequestBuffer(FrozenRequests):
             self._take_field_errors()
             waiting = intake.events
             del intake.items[: waiting * PER_EVENT]
+            waiting += self.in_hand
+            self.in_hand = 0
             self.logged += waiting
             self.dropped["closed"] += waiting + self.buffered_events - self.spooled_events
             self.buffered_events = self.spooled_events
@@ -193,14 +203,14 @@ class RequestBuffer(FrozenRequests):
         """Takes a request that was frozen just now."""
         self.hold(len(self.frozen), request)
 
-    def _gather(self, count: int) -> None:
-        """Moves so many events from the intake into drafts."""
-        items = self.intake.items
-        end = count * PER_EVENT
-        readings, heads, fields = items[0:end:PER_EVENT], items[1:end:PER_EVENT], items[2:end:PER_EVENT]
-        del items[:end]
-        self._first_s = readings[0] / 1e9
-        self._take(self._event_clock.times(readings), heads, fields)
+    def _gather(self, items: list[Any]) -> None:
+        """Moves events that were taken from the intake into drafts."""
+        times = self._event_clock.times(items[0::PER_EVENT])
+        with self.changing:
+            # What was in hand when the buffer was closed is counted as lost already.
+            if not self.is_closed:
+                self._take(times, items[1::PER_EVENT], items[2::PER_EVENT])
+                self.in_hand -= len(times)
 
     def _take(self, times: list[int], heads: list[Any], fields: list[Any]) -> None:
         """Takes events together if there is room for all of them, and else by halves, down to the one that there is
@@ -331,7 +341,7 @@ class RequestBuffer(FrozenRequests):
     def waiting_events_max(self) -> int:
         """How many events may wait in the intake."""
         room = self.capacity - self.buffered_bytes - self.intake.text_bytes
-        return max(room // WAITING_EVENT_BYTES, WAITING_EVENTS_MIN)
+        return max(room // WAITING_EVENT_BYTES - self.in_hand, WAITING_EVENTS_MIN)
 
     def _make_room(self, missing: int, severity: int) -> bool:
         """Evicts the newest events of the lowest severities, if that makes enough room for a higher one."""
