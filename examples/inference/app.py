@@ -2,7 +2,7 @@
 
     uvicorn app:app --app-dir examples/inference
 
-    curl localhost:8000/generate -H 'content-type: application/json' -d '{"prompt": "Licensed under ", "max_tokens": 40}'
+    curl localhost:8000/generate -H 'content-type: application/json' -d '{"prompt": "Licensed under ", "max_tokens": 9}'
 
 uvicorn handles SIGTERM itself, so the application's end is where the logger is closed.
 """

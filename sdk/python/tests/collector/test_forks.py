@@ -118,7 +118,7 @@ log.event("parent")
 log.flush(timeout=30)
 kinds = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
 def locks():
-    """Of all objects that can be reached from the logger by way of the SDK's own."""
+    # Of all objects that can be reached from the logger by way of the SDK's own.
     found, seen, queue = [], set(), [log]
     while queue:
         each = queue.pop()
