@@ -76,7 +76,7 @@ def test_a_relay_that_is_killed_costs_a_resend_and_no_event() -> None:
 
 def test_a_collector_that_hangs_is_given_up_and_its_relay_with_it() -> None:
     with FakeCollector() as server:
-        job, transports = relayed(server.endpoint, PlainSettings(ack_timeout_ms=300))
+        job, transports = relayed(server.endpoint, PlainSettings(ack_timeout_ms=3000))
         with job:
             server.hangs = True
             job.log(5)
