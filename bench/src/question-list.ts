@@ -4,6 +4,7 @@ import { fanIn } from './questions/fan-in.js';
 import { ingest } from './questions/ingest.js';
 import { latency } from './questions/latency.js';
 import { logCall } from './questions/log-call.js';
+import { logCallPython } from './questions/log-call-python.js';
 import { query } from './questions/query.js';
 import { rows } from './questions/rows.js';
 import { wide } from './questions/wide.js';
@@ -13,6 +14,7 @@ export const questionList: readonly Question[] = [
   ingest,
   rows,
   logCall,
+  logCallPython,
   latency,
   fanIn,
   wide,

@@ -15,6 +15,7 @@ test('a scenario runs its short size with a new seed, which is told', () => {
     isFull: false,
     seed: 4711,
     encoding: 'blocks',
+    producers: 'typescript',
     plant: undefined,
     keep: false,
   });
@@ -48,6 +49,15 @@ test('--planted plants all bugs, or the one that --plant names', () => {
   const run = parse('--scenario overload --plant drop-loss');
   assert.ok(run.kind === 'run');
   assert.equal(run.plant, 'drop-loss');
+});
+
+test('--producers says whose SDK it is', () => {
+  const run = parse('--scenario kill-sdk --producers python');
+  assert.equal(run.kind === 'run' && run.producers, 'python');
+  assert.throws(
+    () => parse('--scenario kill-sdk --producers cobol'),
+    /--producers is cobol; it must be one of: typescript, python/,
+  );
 });
 
 test('--encoding says how the SDK sends, also with planted bugs', () => {

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { isPlantedBug, type PlantedBugName, plantedBugNames } from './planted.js';
 import { isScenarioName, type ScenarioName, scenarioNames } from './registry.js';
-import { type Encoding, encodings } from './scenario.js';
+import { type Encoding, encodings, type ProducerKind, producerKinds } from './scenario.js';
 
 export interface RunCommand {
   readonly kind: 'run';
@@ -13,6 +13,7 @@ export interface RunCommand {
   readonly isFull: boolean;
   readonly seed: number;
   readonly encoding: Encoding;
+  readonly producers: ProducerKind;
   readonly plant: PlantedBugName | undefined;
   readonly keep: boolean;
 }
@@ -37,6 +38,7 @@ Options:
   --full            the sizes of docs/RELIABILITY.md; some scenarios take minutes
   --seed S          the faults' moments and places follow from it (default: a new one, shown at the end)
   --encoding E      how the SDK sends: blocks (the default) or rows; scenarios without the SDK mix both
+  --producers P     whose SDK the producers use: typescript (the default) or python
   --planted         plant each bug in turn and see that a scenario catches it
   --plant BUG       with --scenario: run it with that bug; with --planted: that bug alone
   --keep            leave the run's folder for a look at what is in it
@@ -50,6 +52,7 @@ Examples:
   npm run faults -- --scenario kill-collector --rounds 20
   npm run faults -- --scenario all
   npm run faults -- --scenario power-loss --rounds 5000 --seed 7
+  npm run faults -- --scenario kill-sdk,fork-sdk,spool --producers python
   npm run faults -- --planted
 `;
 
@@ -65,6 +68,7 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
       full: { type: 'boolean' },
       seed: { type: 'string' },
       encoding: { type: 'string', default: 'blocks' },
+      producers: { type: 'string', default: 'typescript' },
       planted: { type: 'boolean' },
       plant: { type: 'string' },
       keep: { type: 'boolean' },
@@ -74,7 +78,8 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
   });
   if (values.list === true) return { kind: 'list' };
   const seed = values.seed === undefined ? newSeed() : whole('seed', values.seed);
-  const encoding = encodingOf(values.encoding);
+  const encoding = oneOf('encoding', values.encoding, encodings);
+  const producers = oneOf('producers', values.producers, producerKinds);
   const plant = values.plant === undefined ? undefined : bug(values.plant);
   if (values.planted === true) {
     if (values.scenario !== undefined) throw new Error('--planted chooses the scenarios itself');
@@ -94,6 +99,7 @@ export function parseCommand(args: readonly string[], newSeed: () => number): Co
     isFull: values.full === true,
     seed,
     encoding,
+    producers,
     plant,
     keep: values.keep === true,
   };
@@ -106,10 +112,10 @@ function whole(name: keyof typeof wholes, text: string): number {
   throw new Error(`--${name} is ${text}; it must be a whole number from ${min} to ${max}`);
 }
 
-function encodingOf(name: string): Encoding {
-  const encoding = encodings.find((one) => one === name);
-  if (encoding !== undefined) return encoding;
-  throw new Error(`--encoding is ${name}; it must be one of: ${encodings.join(', ')}`);
+function oneOf<Word extends string>(option: string, given: string, words: readonly Word[]): Word {
+  const word = words.find((one) => one === given);
+  if (word !== undefined) return word;
+  throw new Error(`--${option} is ${given}; it must be one of: ${words.join(', ')}`);
 }
 
 function scenario(name: string): ScenarioName {

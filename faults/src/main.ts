@@ -19,7 +19,7 @@ function showProgress(name: string): (done: number, rounds: number, unit: string
 
 function again(result: RunResult, plant: string | undefined): string {
   const planted = plant === undefined ? '' : ` --plant ${plant}`;
-  return `npm run faults -- --scenario ${result.scenario} --rounds ${result.rounds} --seed ${result.seed} --encoding ${result.encoding}${planted}`;
+  return `npm run faults -- --scenario ${result.scenario} --rounds ${result.rounds} --seed ${result.seed} --encoding ${result.encoding} --producers ${result.producers}${planted}`;
 }
 
 function report(result: RunResult, plant: string | undefined): boolean {
@@ -27,7 +27,7 @@ function report(result: RunResult, plant: string | undefined): boolean {
   const { scenario, acknowledged, stored, lost, duplicated, altered, violations } = result;
   console.error(
     `${held ? 'ok  ' : 'FAIL'} ${scenario.padEnd(16)} ${String(acknowledged).padStart(11)} acknowledged ${String(stored).padStart(11)} stored  ` +
-      `lost ${lost}  duplicated ${duplicated}  altered ${altered}  ${result.encoding}  ${result.seconds} s`,
+      `lost ${lost}  duplicated ${duplicated}  altered ${altered}  ${result.encoding}  ${result.producers}  ${result.seconds} s`,
   );
   for (const violation of violations.slice(0, 20)) console.error(`     ${violation}`);
   if (violations.length > 20) console.error(`     and ${violations.length - 20} more`);
@@ -44,6 +44,7 @@ async function run(command: RunCommand): Promise<number> {
       rounds: command.rounds ?? (command.isFull ? 'full' : 'short'),
       seed: command.seed,
       encoding: command.encoding,
+      producers: command.producers,
       plant: command.plant,
       keep: command.keep,
       onProgress: showProgress(scenario),

@@ -10,6 +10,7 @@ export const scenarioNames = [
   'kill-collector',
   'kill-store',
   'kill-sdk',
+  'fork-sdk',
   'kill-all',
   'kill-handed',
   'kill-points',

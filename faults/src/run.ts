@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { PlantedBug } from '@sluice/collector/fault-points.js';
 import { Random } from './random.js';
 import { loadScenario, type ScenarioName } from './registry.js';
-import type { Encoding, Outcome } from './scenario.js';
+import type { Encoding, Outcome, ProducerKind } from './scenario.js';
 
 export interface RunOptions {
   readonly scenario: ScenarioName;
@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly rounds: number | 'short' | 'full';
   readonly seed: number;
   readonly encoding: Encoding;
+  /** Default: typescript, or python where a scenario needs it. */
+  readonly producers?: ProducerKind;
   readonly plant?: PlantedBug | undefined;
   readonly keep?: boolean;
   readonly onProgress?: (done: number, rounds: number, unit: string, text: string) => void;
@@ -23,6 +25,7 @@ export interface RunResult extends Outcome {
   readonly rounds: number;
   readonly seed: number;
   readonly encoding: Encoding;
+  readonly producers: ProducerKind;
   readonly seconds: number;
 }
 
@@ -36,6 +39,7 @@ export async function endAll(): Promise<void> {
 export async function runScenario(options: RunOptions): Promise<RunResult> {
   const { seed, plant, encoding } = options;
   const scenario = await loadScenario(options.scenario);
+  const producers = scenario.onlyPython === true ? 'python' : (options.producers ?? 'typescript');
   const rounds = typeof options.rounds === 'number' ? options.rounds : scenario.rounds[options.rounds];
   const folder = await mkdtemp(join(tmpdir(), `sluice-faults-${scenario.name}-`));
   const undos: (() => Promise<void> | void)[] = [];
@@ -61,11 +65,12 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
       folder,
       plant,
       encoding,
+      producers,
       progress: (done, text = '') => options.onProgress?.(done, rounds, scenario.unit, text),
       onEnd: (undo) => undos.push(undo),
     });
     const seconds = Math.round((performance.now() - startMs) / 100) / 10;
-    return { scenario: options.scenario, rounds, seed, encoding, ...outcome, seconds };
+    return { scenario: options.scenario, rounds, seed, encoding, producers, ...outcome, seconds };
   } finally {
     await end();
   }

@@ -6,6 +6,10 @@ import type { Random } from './random.js';
 export const encodings = ['blocks', 'rows'] as const;
 export type Encoding = (typeof encodings)[number];
 
+/** Which SDK the producers of a run use. */
+export const producerKinds = ['typescript', 'python'] as const;
+export type ProducerKind = (typeof producerKinds)[number];
+
 export interface ScenarioContext {
   readonly rounds: number;
   readonly seed: number;
@@ -17,6 +21,8 @@ export interface ScenarioContext {
   readonly plant: PlantedBug | undefined;
   /** How the loggers of the real SDK send; what is sent by hand, or in memory, mixes both at random. */
   readonly encoding: Encoding;
+  /** Whose loggers they are, in scenarios with loggers. */
+  readonly producers: ProducerKind;
   /** One line of progress, for people; `done` rounds of `rounds`. */
   progress(done: number, text?: string): void;
   /** Adds something to undo when the run ends, however it ends; the last added is undone first. */
@@ -52,6 +58,8 @@ export interface Scenario {
     /** The size that docs/RELIABILITY.md reports. */
     readonly full: number;
   };
+  /** Only producers in Python do what it needs, such as forking; it takes no others. */
+  readonly onlyPython?: boolean;
   run(context: ScenarioContext): Promise<Outcome>;
 }
 

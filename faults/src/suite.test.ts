@@ -18,6 +18,16 @@ const encodingsOf: Partial<Record<ScenarioName, readonly Encoding[]>> = {
   spool: ['blocks', 'rows'],
 };
 
+/** What an SDK can get wrong is what matters here: its own death, its forks, and a collector that goes away. */
+const withPython: readonly ScenarioName[] = [
+  'kill-collector',
+  'kill-sdk',
+  'kill-all',
+  'clock',
+  'overload',
+  'spool',
+];
+
 for (const name of scenarioNames) {
   const scenario = await loadScenario(name).catch((error: { code?: string }) => {
     if (error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
@@ -27,10 +37,18 @@ for (const name of scenarioNames) {
     test(name, { skip: 'its file is not written yet' }, () => {});
     continue;
   }
-  for (const encoding of encodingsOf[name] ?? ['blocks']) {
-    test(`nothing is lost, doubled or altered by ${name}, with ${encoding}: ${scenario.summary}`, async () => {
+  const cases = [
+    ...(encodingsOf[name] ?? ['blocks']).map((encoding) => ({ encoding, producers: 'typescript' as const })),
+    ...(withPython.includes(name) ? (['blocks', 'rows'] as const) : []).map((encoding) => ({
+      encoding,
+      producers: 'python' as const,
+    })),
+  ];
+  for (const { encoding, producers } of cases) {
+    const whose = scenario.onlyPython === true ? 'python' : producers;
+    test(`nothing is lost, doubled or altered by ${name}, with ${encoding}, from ${whose}: ${scenario.summary}`, async () => {
       assert.equal(scenario.name, name);
-      const result = await runScenario({ scenario: name, rounds: 'short', seed, encoding });
+      const result = await runScenario({ scenario: name, rounds: 'short', seed, encoding, producers });
       assert.ok(isHeld(result), JSON.stringify(result, null, 2));
       assert.ok(result.acknowledged > 0, 'nothing was acknowledged: there was nothing to lose');
       assert.ok(result.stored > 0, 'nothing was stored');

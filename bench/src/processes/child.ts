@@ -1,5 +1,5 @@
 /** The bench's side of a measured process: starts it, asks it, ends it by its id. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Question } from './serve.js';
@@ -7,8 +7,9 @@ import type { Answer, Question } from './serve.js';
 export interface ChildOptions {
   /** For messages, such as "collector". */
   readonly role: string;
-  /** The entry file in this folder, such as collector-process.js. */
-  readonly entry: string;
+  /** The entry file in this folder, such as collector-process.js; or a program that serves the same channel
+   *  (bench/python/serve.py). */
+  readonly entry: string | { readonly program: string; readonly arguments: readonly string[] };
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeArguments?: readonly string[];
   /** It ended although nobody asked it to: the others would wait for it in vain. */
@@ -29,12 +30,24 @@ export class Child<Calls extends { [Name in keyof Calls]: Method }> {
   constructor(options: ChildOptions) {
     this.role = options.role;
     this.#onLost = options.onLost;
-    this.#process = fork(fileURLToPath(new URL(options.entry, import.meta.url)), {
+    const { entry } = options;
+    const shared = {
       // stdout belongs to the result.
-      stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
+      stdio: ['ignore', process.stderr, process.stderr, 'ipc'] as [
+        'ignore',
+        typeof process.stderr,
+        typeof process.stderr,
+        'ipc',
+      ],
       env: { ...process.env, ...options.env },
-      execArgv: [...(options.nodeArguments ?? [])],
-    });
+    };
+    this.#process =
+      typeof entry === 'string'
+        ? fork(fileURLToPath(new URL(entry, import.meta.url)), {
+            ...shared,
+            execArgv: [...(options.nodeArguments ?? [])],
+          })
+        : spawn(entry.program, [...entry.arguments], shared);
     this.#process.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.#process.on('error', (error) => this.#onEnded(error.message));
     this.#process.on('exit', (code, signal) => this.#onEnded(`it ended with ${signal ?? code}`));

@@ -129,3 +129,50 @@ export interface EngineCalls extends Measured {
   /** Runs one statement; its result in TabSeparated. */
   sql(statement: string): Promise<string>;
 }
+
+/** What is compared in Python; see bench/python/subjects.py. */
+export type PythonSubject = 'sluice' | 'logging' | 'opentelemetry' | 'wandb' | 'nothing';
+
+/** As CallTimes; null where the subject says nothing of itself. */
+export interface PythonCallTimes {
+  readonly ns: Percentiles;
+  readonly dropped: number | null;
+  readonly acknowledged: number | null;
+  readonly calls: number | null;
+  readonly bufferedBytes: number | null;
+}
+
+export interface SustainedLoad {
+  readonly events: number;
+  /** Until the last event was logged, and until it was acknowledged. */
+  readonly loggedSeconds: number;
+  readonly acknowledgedSeconds: number;
+  readonly acknowledged: number;
+  readonly dropped: number;
+  readonly delivered: boolean;
+  readonly cpuUs: number;
+}
+
+export interface StepRate {
+  /** One step without an event. */
+  readonly stepMs: number;
+  /** What an event adds to a step, as a share of it: the median of the pairs, and their quartiles. */
+  readonly slowdown: number;
+  readonly slowdownFrom: number;
+  readonly slowdownTo: number;
+  readonly pairs: number;
+}
+
+/** What a step of the training is; see bench/python/job.py. */
+export type PythonStep = 'numpy' | 'numpy_short' | 'python';
+
+export interface LogCallPythonCalls extends Measured {
+  /** Makes the subject and warms it up. `endpoint` is where a collector, or another receiver, is or is not. */
+  start(options: { subject: PythonSubject; endpoint: string; directory: string }): Promise<void>;
+  time(options: { calls: number; mostSeconds: number }): Promise<PythonCallTimes>;
+  fill(options: { mostSeconds: number }): Promise<{ full: boolean }>;
+  sustain(options: { seconds: number }): Promise<SustainedLoad>;
+  stepRate(options: { step: PythonStep; pairs: number; turnSeconds: number }): Promise<StepRate>;
+  clock(options: { calls: number }): Promise<{ ns: Percentiles }>;
+  flush(): Promise<{ acknowledged: boolean }>;
+}

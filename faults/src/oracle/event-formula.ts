@@ -14,6 +14,12 @@ export interface FormulaKey {
   readonly lossEvery: number;
   /** All events are INFO; by default severities are mixed, so that a full buffer evicts from the middle. */
   readonly isPlain?: boolean;
+  /**
+   * The event holds the number of its log call as the metric `call`, and everything else follows from that instead of
+   * the sequence: for an SDK that gives drops their numbers a moment later than what is logged around them. Calls
+   * must still ascend with the sequence.
+   */
+  readonly countsCalls?: boolean;
 }
 
 /** The arguments of one log call. */
@@ -49,6 +55,7 @@ export function isTooLarge(key: FormulaKey, sequence: number): boolean {
 export function eventOf(key: FormulaKey, sequence: number): FormulaEvent {
   const { rank, padBytes, isPlain } = key;
   const fields: Record<string, number | string | boolean> = {
+    ...(key.countsCalls === true && { call: sequence }),
     hash: (Math.imul(sequence, hashFactors.sequence) + Math.imul(rank, hashFactors.rank)) >>> 0,
     half: sequence / 2,
     [`m${sequence % 11}`]: rank - sequence / 8,

@@ -12,7 +12,7 @@ export async function writeExpectedProducers(
   await store.sql(`DROP TABLE IF EXISTS ${expectedProducers} SYNC`);
   await store.sql(`CREATE TABLE ${expectedProducers} (
     producer_id UUID, project String, run_id String, rank UInt32, job String, host String, attempt UInt16,
-    pad_bytes UInt32, loss_every UInt64, is_plain UInt8, acknowledged_through UInt64
+    pad_bytes UInt32, loss_every UInt64, is_plain UInt8, counts_calls UInt8, acknowledged_through UInt64
   ) ENGINE = MergeTree ORDER BY producer_id`);
   const rowsPerInsert = 10_000;
   for (let from = 0; from < accounts.length; from += rowsPerInsert) {
@@ -28,6 +28,7 @@ export async function writeExpectedProducers(
         pad_bytes: account.padBytes,
         loss_every: account.lossEvery,
         is_plain: Number(account.isPlain === true),
+        counts_calls: Number(account.countsCalls === true),
         acknowledged_through: account.acknowledgedThrough,
       }),
     );

@@ -1,9 +1,11 @@
 /**
  * The formula of event-formula.ts in SQL: for each column, an expression that is true where the row `e`
- * is what its producer `p` (a row of the oracle's own table) logged under that number.
+ * is what its producer `p` (a row of the oracle's own table) logged under that number. That is the sequence, or, of a
+ * producer that counts its calls, what the event itself holds.
  */
 import { baseTimeMs, hashFactors, nanosPerSequence, plainSeverity, severities } from './event-formula.js';
 
+const number = "if(p.counts_calls, toUInt64(e.metrics['call']), e.sequence)";
 const hash = `bitAnd(e.sequence * toUInt64(${hashFactors.sequence}) + toUInt64(p.rank) * ${hashFactors.rank}, 4294967295)`;
 const padding = 'repeat(char(97 + e.sequence % 26), p.pad_bytes)';
 const hex16 = (value: string): string => `leftPad(hex(toUInt64(${value})), 16, '0')`;
@@ -12,7 +14,7 @@ const keyCount = (base: number, ...more: string[]): string =>
   [String(base), ...more.map((condition) => `toUInt64(${condition})`)].join(' + ');
 
 /** The column (or the field that one holds), and what is true of it in a row that was not altered. */
-export const columnChecks: readonly (readonly [column: string, isRight: string])[] = [
+const checks: readonly (readonly [column: string, isRight: string])[] = [
   ['project', 'e.project = p.project'],
   ['run_id', 'e.run_id = p.run_id'],
   ['rank', 'e.rank = p.rank'],
@@ -38,7 +40,7 @@ export const columnChecks: readonly (readonly [column: string, isRight: string])
   ],
   [
     'metrics',
-    `length(e.metrics) = ${keyCount(3, 'e.sequence % 13 = 0')} AND e.metrics['hash'] = ${hash} ` +
+    `length(e.metrics) = ${keyCount(3, 'e.sequence % 13 = 0', 'p.counts_calls')} AND e.metrics['hash'] = ${hash} ` +
       "AND e.metrics['half'] = e.sequence / 2 " +
       "AND e.metrics[concat('m', toString(e.sequence % 11))] = toFloat64(p.rank) - e.sequence / 8 " +
       "AND (e.sequence % 13 != 0 OR e.metrics['peak'] = inf)",
@@ -66,3 +68,7 @@ export const columnChecks: readonly (readonly [column: string, isRight: string])
   // An event that could not be sent has no business here.
   ['sequence', 'e.sequence > 0 AND (p.loss_every = 0 OR e.sequence % p.loss_every != 0)'],
 ];
+
+export const columnChecks = checks.map(
+  ([column, isRight]) => [column, isRight.replaceAll('e.sequence', number)] as const,
+);

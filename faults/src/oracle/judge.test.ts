@@ -235,6 +235,56 @@ test('a duplicate does not make up for a lost event', async () => {
   assert.deepEqual([lost, duplicated], [1, 1]);
 });
 
+/** A producer whose drops got their numbers one later than they were made. */
+const late = accountOf(3, { countsCalls: true, padBytes: 0 });
+function lateTables({ events, losses, producers }: Tables): void {
+  for (let call = 1; call <= logged; call++) {
+    // The drop of a call 97 has the number 98, and the call 98 the number 97.
+    const drops = isTooLarge(late, call);
+    const swapped = call % lossEvery === 1 && call > 1;
+    if (drops) losses.push(lossRow(late, call + 1));
+    else events.push({ ...eventRow(late, call), sequence: swapped ? call - 1 : call });
+  }
+  const { producerId: producer_id, project, run: run_id, rank, job, host, attempt } = late;
+  producers.push({ producer_id, project, run_id, rank, job, host, attempt, batch_id: batches[0] });
+}
+
+test('a producer that counts its calls may number its drops later', async () => {
+  const verdict = await verdictOf(lateTables, [accountOf(1), accountOf(2), late]);
+  const { lost, duplicated, altered, violations } = verdict;
+  assert.deepEqual([lost, duplicated, altered, violations], [0, 0, 0, []]);
+});
+
+test('a call that is there under two numbers is a violation, and so are calls out of order', async () => {
+  const twice = await verdictOf(
+    (tables) => {
+      lateTables(tables);
+      const { events } = tables;
+      Object.assign(at(events, 3, 501), { ...eventRow(late, 500), sequence: 501 });
+    },
+    [accountOf(1), accountOf(2), late],
+  );
+  assert.ok(
+    twice.violations.some((text) =>
+      /1 events of producer \S+003 are calls that were there before.* 501 on/.test(text),
+    ),
+    twice.violations.join('\n'),
+  );
+});
+
+test('an altered call is noticed', async () => {
+  const { altered } = await verdictOf(
+    (tables) => {
+      lateTables(tables);
+      Object.assign(at(tables.events, 3, 500), {
+        metrics: { ...(eventRow(late, 500)['metrics'] as Row), call: 499.5 },
+      });
+    },
+    [accountOf(1), accountOf(2), late],
+  );
+  assert.equal(altered, 1);
+});
+
 test('an unacknowledged event may be absent, but not be there twice', async () => {
   const killed = [accountOf(1, { acknowledgedThrough: 900, final: undefined }), accountOf(2)];
   const absent = await verdictOf(({ events, losses }) => {

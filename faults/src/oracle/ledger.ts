@@ -18,6 +18,7 @@ export async function checkLedger(
     ...(await checkProducers(store)),
     ...(await checkGaps(store)),
     ...(await checkBatches(store)),
+    ...(await checkCalls(store)),
   ];
 }
 
@@ -101,5 +102,23 @@ async function checkBatches(store: StoreClient): Promise<string[]> {
     SELECT batch_id, uniqExact(received_date) AS dates FROM events GROUP BY batch_id HAVING dates > 1 LIMIT 5`);
   return rows.map(
     ({ batch_id, dates }) => `batch ${batch_id} lies in ${dates} partitions; it must lie in one`,
+  );
+}
+
+/** Of producers that count their calls: events keep their order, and no call is there under two numbers. */
+async function checkCalls(store: StoreClient): Promise<string[]> {
+  const rows = await store.rows<{ producer: string; wrong: number; first: number }>(`
+    SELECT toString(producer_id) AS producer, count() AS wrong, min(sequence) AS first FROM
+    (
+      SELECT producer_id, sequence, toUInt64(metrics['call']) AS call,
+        lagInFrame(call) OVER (PARTITION BY producer_id ORDER BY sequence ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
+      FROM events
+      WHERE producer_id IN (SELECT producer_id FROM ${expectedProducers} WHERE counts_calls)
+    )
+    WHERE call <= before
+    GROUP BY producer_id LIMIT 5`);
+  return rows.map(
+    ({ producer, wrong, first }) =>
+      `${wrong} events of producer ${producer} are calls that were there before, or out of order, from ${first} on`,
   );
 }

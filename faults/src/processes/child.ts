@@ -1,5 +1,5 @@
 /** The suite's side of one process: starts it, asks it, kills it by its id. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FromChild, Question } from './serve.js';
@@ -7,8 +7,9 @@ import type { FromChild, Question } from './serve.js';
 export interface ChildOptions {
   /** For messages, such as "collector". */
   readonly role: string;
-  /** The entry file in this folder, such as collector-process.js. */
-  readonly entry: string;
+  /** The entry file in this folder, such as collector-process.js; or a program that serves the same channel
+   *  (faults/python/channel.py). */
+  readonly entry: string | { readonly program: string; readonly arguments: readonly string[] };
   /** Where its log goes; stderr by default. */
   readonly logFile?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -38,12 +39,18 @@ export class Child<Calls extends { [Name in keyof Calls]: Method }> {
   constructor(options: ChildOptions) {
     this.role = options.role;
     const log = options.logFile === undefined ? 2 : openSync(options.logFile, 'a');
-    const child = fork(fileURLToPath(new URL(options.entry, import.meta.url)), {
-      // stdout belongs to the result.
-      stdio: ['ignore', log, log, 'ipc'],
-      env: { ...process.env, ...options.env },
-      execArgv: [...(options.nodeArguments ?? [])],
-    });
+    const { entry } = options;
+    // stdout belongs to the result.
+    const stdio: ['ignore', number, number, 'ipc'] = ['ignore', log, log, 'ipc'];
+    const env = { ...process.env, ...options.env };
+    const child =
+      typeof entry === 'string'
+        ? fork(fileURLToPath(new URL(entry, import.meta.url)), {
+            stdio,
+            env,
+            execArgv: [...(options.nodeArguments ?? [])],
+          })
+        : spawn(entry.program, [...entry.arguments], { stdio, env });
     if (log !== 2) closeSync(log);
     this.#process = child;
     child.on('message', (message: FromChild) => {

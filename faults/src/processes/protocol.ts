@@ -49,6 +49,8 @@ export interface ProducerSettings {
   readonly holdBytes: number;
   /** Longest pause between two flushes of a logger. */
   readonly flushEveryMs: number;
+  /** Python only: how often it forks, on average; 0: never. */
+  readonly forkEveryMs: number;
   readonly seed: number;
   /** Options of `createLogger`, such as bufferBytes. */
   readonly sdk: Readonly<Record<string, number | string>>;
@@ -64,6 +66,15 @@ export interface AcknowledgmentNotice {
   readonly producerId: string;
   readonly acknowledgedThrough: number;
 }
+
+/** What a producer tells by itself: after each flush that succeeded, and, if it is one in Python, of its forks. */
+export type ProducerNotice =
+  | AcknowledgmentNotice
+  /** A fork has begun: its loggers, which have logged nothing yet. */
+  | { readonly born: readonly LoggerReport[] }
+  /** A fork has delivered what it logged, and ends. */
+  | { readonly final: LoggerFinal }
+  | { readonly violation: string };
 
 export interface LoggerFinal extends FinalCounts {
   readonly producerId: string;

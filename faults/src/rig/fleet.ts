@@ -1,10 +1,19 @@
 /** The producers of a run: starts and ends their processes, and keeps account of what they were promised. */
 import type { ProducerAccount } from '../oracle/account.js';
 import { Child } from '../processes/child.js';
-import type { AcknowledgmentNotice, ProducerCalls, ProducerSettings } from '../processes/protocol.js';
+import type {
+  AcknowledgmentNotice,
+  LoggerFinal,
+  LoggerReport,
+  ProducerCalls,
+  ProducerNotice,
+  ProducerSettings,
+} from '../processes/protocol.js';
 import type { Random } from '../random.js';
+import type { ProducerKind } from '../scenario.js';
 import { clockOffsetVariable, steppingClock } from './clock.js';
 import { within } from './deadline.js';
+import { pythonProducer } from './python-producer.js';
 
 const startTimeoutMs = 30_000;
 
@@ -22,6 +31,7 @@ const defaults = {
   eventsPerSecond: 6000,
   holdBytes: 0,
   flushEveryMs: 100,
+  forkEveryMs: 0,
   sdk: { requestAgeMs: 20, callAgeMs: 60, backoffMinMs: 10, backoffMaxMs: 100 },
 } as const satisfies Omit<ProducerSettings, 'endpoint' | 'run' | 'firstRank' | 'seed'>;
 
@@ -38,19 +48,29 @@ export class Fleet {
   duplicates = 0;
   resends = 0;
   kills = 0;
+  /** Producers that forks of producers became. */
+  forks = 0;
   /** The wall clock of producers that start from now on; undefined: the machine's. */
   clockOffsetMs: number | undefined;
   readonly #accounts = new Map<string, ProducerAccount>();
   readonly #endpoint: string;
   readonly #run: string;
   readonly #random: Random;
+  readonly #kind: ProducerKind;
   readonly #options: FleetOptions;
   #nextRank = 1;
 
-  constructor(parts: { endpoint: string; run: string; random: Random; options: FleetOptions }) {
+  constructor(parts: {
+    endpoint: string;
+    run: string;
+    random: Random;
+    kind: ProducerKind;
+    options: FleetOptions;
+  }) {
     this.#endpoint = parts.endpoint;
     this.#run = parts.run;
     this.#random = parts.random;
+    this.#kind = parts.kind;
     this.#options = parts.options;
   }
 
@@ -77,8 +97,8 @@ export class Fleet {
     this.#nextRank += settings.loggers;
     const child = new Child<ProducerCalls>({
       role: 'producer',
-      entry: 'producer-process.js',
-      onNotice: (notice) => this.#acknowledge(notice as AcknowledgmentNotice),
+      entry: this.#kind === 'python' ? pythonProducer() : 'producer-process.js',
+      onNotice: (notice) => this.#take(notice as ProducerNotice, settings),
       onLost: (how) => this.violations.push(`a producer ended by itself: ${how}`),
       ...(this.clockOffsetMs === undefined
         ? {}
@@ -88,11 +108,7 @@ export class Fleet {
           }),
     });
     const reports = await within(child.ask('start', settings), startTimeoutMs, 'the start of a producer');
-    const { project, run, job, host, attempt, padBytes, lossEvery, isPlain } = settings;
-    for (const { producerId, rank } of reports) {
-      const identity = { producerId, project, run, job, host, attempt, padBytes, lossEvery, isPlain, rank };
-      this.#accounts.set(producerId, { ...identity, acknowledgedThrough: 0, final: undefined });
-    }
+    this.#open(reports, settings);
     const started: Job = { child, producerIds: reports.map(({ producerId }) => producerId) };
     this.jobs.push(started);
     await child.ask('go');
@@ -126,18 +142,51 @@ export class Fleet {
       timeoutMs + 30_000,
       'the last flush of a producer',
     );
-    for (const final of finals) {
-      const account = this.#accounts.get(final.producerId) as ProducerAccount;
-      this.duplicates += final.duplicates;
-      this.resends += final.resends;
-      if (final.isDelivered) this.#accounts.set(final.producerId, { ...account, final });
-      else {
-        this.violations.push(
-          `producer ${final.producerId} could not deliver within ${timeoutMs} ms; its last error: ${final.lastError}`,
-        );
-      }
-    }
+    for (const final of finals) this.#close(final);
     await child.end();
+  }
+
+  #take(notice: ProducerNotice, settings: ProducerSettings): void {
+    if ('born' in notice) {
+      this.forks++;
+      this.#open(notice.born, settings);
+    } else if ('final' in notice) this.#close(notice.final);
+    else if ('violation' in notice) this.violations.push(notice.violation);
+    else this.#acknowledge(notice);
+  }
+
+  #open(reports: readonly LoggerReport[], settings: ProducerSettings): void {
+    const { project, run, job, host, attempt, padBytes, lossEvery, isPlain } = settings;
+    const countsCalls = this.#kind === 'python';
+    for (const { producerId, rank } of reports) {
+      if (this.#accounts.has(producerId)) this.violations.push(`two producers have the id ${producerId}`);
+      const identity = {
+        producerId,
+        project,
+        run,
+        job,
+        host,
+        attempt,
+        padBytes,
+        lossEvery,
+        isPlain,
+        rank,
+        countsCalls,
+      };
+      this.#accounts.set(producerId, { ...identity, acknowledgedThrough: 0, final: undefined });
+    }
+  }
+
+  #close(final: LoggerFinal): void {
+    const account = this.#accounts.get(final.producerId) as ProducerAccount;
+    this.duplicates += final.duplicates;
+    this.resends += final.resends;
+    if (final.isDelivered) this.#accounts.set(final.producerId, { ...account, final });
+    else {
+      this.violations.push(
+        `producer ${final.producerId} could not deliver in time; its last error: ${final.lastError}`,
+      );
+    }
   }
 
   #acknowledge({ producerId, acknowledgedThrough }: AcknowledgmentNotice): void {

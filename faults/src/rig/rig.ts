@@ -81,6 +81,7 @@ export class Rig {
       endpoint: collector.endpoint,
       run: options.run,
       random: context.random.fork(1),
+      kind: context.producers,
       options: {
         ...options.producers,
         sdk: { encoding: context.encoding, ...options.producers?.sdk },

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from .delivery import Delivery, Waiter
+from .source import DeliveryCounts
+from .thread import DeliveryThread
+
+
+class ThreadedDeliverer:
+    """A delivery on a thread of its own. Implements `Deliverer`."""
+
+    def __init__(self, delivery: Delivery, thread: DeliveryThread) -> None:
+        self._delivery = delivery
+        self._thread = thread
+        thread.pause = delivery.interrupt
+        thread.resume = delivery.resume
+        # Bound once, for the log call.
+        self.notice_open = delivery.notice_open
+        self.notice_sealed = delivery.notice_sealed
+
+    @property
+    def counts(self) -> DeliveryCounts:
+        return self._delivery.counts
+
+    def wait_for(self, target: int, timeout_s: float) -> bool:
+        return self._wait(self._delivery.wait_for, target, timeout_s)
+
+    def marked(self, timeout_s: float) -> None:
+        self._wait(self._delivery.wait_for_mark, 0, timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        self._thread.post(self._delivery.stop)
+        self._thread.stop(timeout_s)
+
+    def _wait(self, begin: Callable[[Waiter], None], target: int, timeout_s: float) -> bool:
+        if self._thread.is_current:
+            # From within a callback that the delivery itself has called: it cannot go on until that returns.
+            return False
+        answer = Answer()
+        waiter = Waiter(target, answer.give)
+        self._thread.post(lambda: begin(waiter))
+        if not self._thread.can_run:
+            return False
+        try:
+            return answer.wait(timeout_s)
+        finally:
+            self._thread.post(lambda: self._delivery.forget(waiter))
+
+
+class Answer:
+    """One answer that one thread waits for and another gives."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._value = False
+
+    def give(self, value: bool) -> None:
+        self._value = value
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # It was given before.
+
+    def wait(self, timeout_s: float) -> bool:
+        """The answer; False if none comes in time."""
+        deadline_s = time.monotonic() + max(0.0, timeout_s)
+        while True:
+            left_s = deadline_s - time.monotonic()
+            # In slices, because a timeout that is too long for the system is refused.
+            if self._lock.acquire(timeout=max(0.0, min(left_s, 3600.0))):
+                return self._value
+            if left_s <= 3600.0:
+                return False

@@ -1,0 +1,41 @@
+"""What a failed call asks for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .transport import CallFailure
+
+# gRPC's status codes that mean something to a producer (grpc.io/docs/guides/status-codes).
+CANCELLED = 1
+UNKNOWN = 2
+INVALID_ARGUMENT = 3
+DEADLINE_EXCEEDED = 4
+PERMISSION_DENIED = 7
+RESOURCE_EXHAUSTED = 8
+FAILED_PRECONDITION = 9
+UNIMPLEMENTED = 12
+INTERNAL = 13
+UNAVAILABLE = 14
+UNAUTHENTICATED = 16
+
+Reaction = Literal[
+    "retry",  # again after a growing delay
+    "retry_slowly",  # nothing will change soon; someone has to repair it
+    "wait",  # again after the delay that the collector named
+    "rewind",  # again from the sequence that the collector named
+    "isolate_refused",  # one request is refused for good: find it
+    "isolate_exhausted",  # one request may be too large: find it
+]
+
+
+def reaction_to(failure: CallFailure) -> Reaction:
+    if failure.code == FAILED_PRECONDITION:
+        return "retry" if failure.expected_sequence is None else "rewind"
+    if failure.code == INVALID_ARGUMENT:
+        return "isolate_refused"
+    if failure.code == RESOURCE_EXHAUSTED:
+        return "isolate_exhausted" if failure.retry_delay_ms is None else "wait"
+    if failure.code in (UNIMPLEMENTED, UNAUTHENTICATED, PERMISSION_DENIED):
+        return "retry_slowly"
+    return "retry"

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Protocol
+
+from sluice.limits import ASKED_CALL_AGE_MAX_MS
+
+
+class PaceSettings(Protocol):
+    """What `Pace` reads of a logger's settings."""
+
+    @property
+    def request_age_ms(self) -> int: ...
+    @property
+    def call_age_ms(self) -> int: ...
+    @property
+    def is_request_age_given(self) -> bool:
+        """Whether the user named it."""
+
+    @property
+    def is_call_age_given(self) -> bool: ...
+
+
+class Pace:
+    """How old events get before they are sent, and before their acknowledgment is asked for: as the user said, or as
+    the collector asks, which knows how many producers it has; few get quick answers, and many cost it few calls.
+
+    Invariants:
+    1. What the user named is never changed.
+    2. A collector that asks for nothing gets the defaults; until one has answered, a call asks at once, to learn its
+       pace.
+    """
+
+    def __init__(self, settings: PaceSettings) -> None:
+        self._settings = settings
+        #: What the collector asked for last; 0: it has not answered, or asks for nothing.
+        self._asked_ms = 0
+        self._is_answered = False
+
+    @property
+    def request_age_ms(self) -> float:
+        """The age at which a request is sealed. With one request a call, its acknowledgment comes soonest."""
+        settings = self._settings
+        if settings.is_request_age_given or settings.is_call_age_given or self._asked_ms == 0:
+            return settings.request_age_ms
+        return self._asked_ms
+
+    @property
+    def call_age_ms(self) -> float:
+        """The age of its oldest event at which a call is half-closed for the acknowledgment."""
+        if self._settings.is_call_age_given:
+            return self._settings.call_age_ms
+        if not self._is_answered:
+            return 0
+        return self._settings.call_age_ms if self._asked_ms == 0 else self._asked_ms
+
+    def notice_answer(self, asked_ms: int) -> None:
+        """`asked_ms`: what came with an acknowledgment; 0 if nothing did."""
+        self._is_answered = True
+        self._asked_ms = min(asked_ms, ASKED_CALL_AGE_MAX_MS)

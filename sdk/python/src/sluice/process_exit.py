@@ -1,0 +1,144 @@
+"""The end of the process, however it comes: what is left is delivered before, for as long as a logger allows."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Protocol
+
+
+class Exiting(Protocol):
+    """What the end of the process needs from a logger."""
+
+    def at_exit(self, timeout_s: float | None, is_last: bool) -> None:
+        """Delivers what is left, for so many seconds at most (None: as long as it likes); closes if `is_last`."""
+
+    def after_fork(self) -> None:
+        """This process is a child that was forked just now."""
+
+    def log_unhandled(self, error: BaseException, where: str) -> None:
+        """An exception ended the process, or a thread."""
+
+
+#: All loggers that are not closed. A plain dict, because the operations on it are single steps of the interpreter.
+_loggers: dict[int, Exiting] = {}
+_hooked: list[bool] = []
+
+
+def watch_exit(logger: Exiting) -> None:
+    """Has a logger told of the end of the process, and of forks, until `forget_exit`."""
+    _loggers[id(logger)] = logger
+    if not _hooked:
+        _hooked.append(True)
+        _hook()
+    _hook_sigterm()
+
+
+def forget_exit(logger: object) -> None:
+    _loggers.pop(id(logger), None)
+
+
+def _hook() -> None:
+    atexit.register(_finish, is_last=True)
+    # A process of multiprocessing ends without atexit, but not without this; there is no public way to it.
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        try:
+            register(_before_threads_are_joined)
+        except RuntimeError:
+            # The interpreter is going down already.
+            pass
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+    _hook_exceptions()
+
+
+def _finish(is_last: bool) -> None:
+    """All loggers share the time that the most patient one would take."""
+    started_s = time.monotonic()
+    longest_s: float | None = None
+    for logger in list(_loggers.values()):
+        left_s = None if longest_s is None else max(0.0, longest_s - (time.monotonic() - started_s))
+        taken_s = time.monotonic()
+        try:
+            logger.at_exit(left_s, is_last)
+        except Exception:
+            # Nothing may keep the others from it.
+            pass
+        if longest_s is None:
+            longest_s = max(5.0, time.monotonic() - taken_s)
+
+
+def _before_threads_are_joined() -> None:
+    """The main thread is done. Other threads may go on logging, and then atexit comes after them; a process of
+    multiprocessing has no such end, so for it this is the last moment unless there are such threads."""
+    is_child = "multiprocessing.process" in sys.modules and _is_multiprocessing_child()
+    if not is_child:
+        return
+    me = threading.current_thread()
+    others = [each for each in threading.enumerate() if each is not me and not each.daemon]
+    _finish(is_last=not others)
+
+
+def _is_multiprocessing_child() -> bool:
+    return sys.modules["multiprocessing.process"].parent_process() is not None
+
+
+def _after_fork() -> None:
+    for logger in list(_loggers.values()):
+        logger.after_fork()
+
+
+def _hook_exceptions() -> None:
+    previous = sys.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _log_unhandled(error, "main")
+        previous(kind, error, trace)
+
+    sys.excepthook = excepthook
+    previous_of_threads = threading.excepthook
+
+    def thread_excepthook(args: Any) -> None:
+        # A thread that ends by SystemExit ends silently.
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            _log_unhandled(args.exc_value, args.thread.name if args.thread is not None else "")
+        previous_of_threads(args)
+
+    threading.excepthook = thread_excepthook
+
+
+def _log_unhandled(error: BaseException, where: str) -> None:
+    # By the newest logger alone: mostly there is one, and a program with several has one for this process.
+    for logger in list(_loggers.values())[-1:]:
+        try:
+            logger.log_unhandled(error, where)
+        except Exception:
+            # The program's own hook has to run, whatever happens here.
+            pass
+
+
+def _hook_sigterm() -> None:
+    """Unless the program has a handler of its own, SIGTERM ends the process as it would, but not before what is left
+    was delivered. Handlers belong to the main thread; a logger that is made on another one goes without."""
+    try:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _on_sigterm)
+    except ValueError:
+        pass
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    # A second one ends the process at once.
+    signal.signal(number, signal.SIG_DFL)
+    _finish(is_last=True)
+    os.kill(os.getpid(), number)
+
+
+Hook = Callable[[], None]
