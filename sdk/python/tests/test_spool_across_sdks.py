@@ -21,7 +21,8 @@ COMMAND = ROOT / "collector" / "bin" / "sluice.js"
 NODE = shutil.which("node")
 
 pytestmark = pytest.mark.skipif(
-    NODE is None or not SDK.exists() or not COMMAND.exists(), reason="needs Node.js, and `npm run build` before"
+    NODE is None or not SDK.exists() or not COMMAND.exists(),
+    reason="needs Node.js, and `npm run build` before",
 )
 
 COUNT = 500
