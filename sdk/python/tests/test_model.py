@@ -27,7 +27,10 @@ def test_whatever_happens_on_the_way_every_event_is_accounted_for_exactly_once(
     seed: int, encoding: Literal["blocks", "rows"]
 ) -> None:
     rng = random.Random(seed)
-    chance = lambda probability: rng.random() < probability  # noqa: E731
+
+    def chance(probability: float) -> bool:
+        return rng.random() < probability
+
     is_faulty = True
     poison_rate = 0.002 if seed % 3 == 0 else 0.0
     fault_rate = (0.0, 0.05, 0.3)[seed % 3]

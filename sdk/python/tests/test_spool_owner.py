@@ -61,7 +61,10 @@ def test_of_many_that_claim_a_folder_at_once_one_gets_it(tmp_path: Path) -> None
         claims: list[str | None] = []
 
         def claim(
-            index: int, barrier: threading.Barrier = barrier, claims: list[str | None] = claims
+            index: int,
+            barrier: threading.Barrier = barrier,
+            claims: list[str | None] = claims,
+            folder: SpoolFolder = folder,
         ) -> None:
             barrier.wait()
             claims.append(claim_folder(SYSTEM_FILES, str(tmp_path), folder, ME._replace(pid=1000 + index)))

@@ -93,12 +93,19 @@ def system_metrics(interval_s: float = SYSTEM_METRICS_INTERVAL_S, log: Logger | 
     `log`: default the logger of the last `sluice.init()`, or one that this makes. A package that is missing is said
     once, to the logger's `on_diagnostic` or on stderr, and its part is left out.
     """
-    logger = log or default_logger() or init()
+    logger = log if isinstance(log, Logger) else default_logger() or init()
     if not _is_interval(interval_s):
         allowed = f"a number from {SYSTEM_METRICS_INTERVAL_MIN_S:g} to {SYSTEM_METRICS_INTERVAL_MAX_S:g}"
         logger.report("option", f"interval_s is {interval_s!r}; ignored, it must be {allowed}")
         interval_s = SYSTEM_METRICS_INTERVAL_S
-    return SystemMetrics(logger, interval_s, lambda text: logger.report("system", text)).start()
+    reference = weakref.ref(logger)
+
+    def report(text: str) -> None:
+        told = reference()
+        if told is not None:
+            told.report("system", text)
+
+    return SystemMetrics(logger, interval_s, report).start()
 
 
 def _is_interval(interval_s: object) -> bool:

@@ -8,6 +8,9 @@ from .delivery import Delivery, Waiter
 from .source import DeliveryCounts
 from .thread import DeliveryThread
 
+#: How often whoever waits for an answer looks whether one can still come.
+_LOOK_S = 1.0
+
 
 class ThreadedDeliverer:
     """A delivery on a thread of its own. Implements `Deliverer`."""
@@ -45,7 +48,7 @@ class ThreadedDeliverer:
         if not self._thread.can_run:
             return False
         try:
-            return answer.wait(timeout_s)
+            return answer.wait(timeout_s, lambda: self._thread.can_run)
         finally:
             self._thread.post(lambda: self._delivery.forget(waiter))
 
@@ -65,13 +68,12 @@ class Answer:
         except RuntimeError:
             pass  # It was given before.
 
-    def wait(self, timeout_s: float) -> bool:
-        """The answer; False if none comes in time."""
+    def wait(self, timeout_s: float, is_to_come: Callable[[], bool] = lambda: True) -> bool:
+        """The answer; False if none comes in time, or `is_to_come` says that none will."""
         deadline_s = time.monotonic() + max(0.0, timeout_s)
         while True:
             left_s = deadline_s - time.monotonic()
-            # In slices, because a timeout that is too long for the system is refused.
-            if self._lock.acquire(timeout=max(0.0, min(left_s, 3600.0))):
+            if self._lock.acquire(timeout=max(0.0, min(left_s, _LOOK_S))):
                 return self._value
-            if left_s <= 3600.0:
+            if left_s <= _LOOK_S or not is_to_come():
                 return False

@@ -18,6 +18,11 @@ class Timer:
     def cancel(self) -> None:
         self.is_cancelled = True
 
+    def fire(self) -> None:
+        """Its time has come, but somebody may have cancelled it just now."""
+        if not self.is_cancelled:
+            self.run()
+
 
 class Loop(Protocol):
     def now_ms(self) -> float:

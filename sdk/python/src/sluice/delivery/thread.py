@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 
 from sluice.limits import FORK_WAIT_MS
@@ -20,8 +21,9 @@ class DeliveryThread:
     """A loop on a daemon thread of its own, which starts with the first thing that is posted. Implements `Loop`.
 
     Invariants:
-    1. What is posted runs in order, and before any timer that is due, so that an answer that has arrived is seen
-       before its timeout.
+    1. What is posted runs in order, and so does what is due. They take turns: of what is there at one moment, first
+       everything that was posted, so that an answer that has arrived is seen before its timeout, then every timer that
+       is due, so that no flood of the one holds up the other.
     2. While the process forks, the thread is gone: it has no lock, no descriptor under way and no library call open
        that a child could inherit. In the parent it goes on afterwards; a child never has it.
     3. It ends only by `stop`, and never keeps the process alive.
@@ -49,6 +51,8 @@ class DeliveryThread:
         # Both may be used in a signal handler or a finalizer that interrupts them, unlike what is written in Python.
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._starting = threading.Lock()
+        #: What is to run now, before anybody looks for more.
+        self._ready: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._thread: threading.Thread | None = None
@@ -163,27 +167,35 @@ class DeliveryThread:
                 # Whoever went on meanwhile may have found the thread still there.
                 self._start()
                 return
-            run = self._next()
-            if run is not None:
-                self._guard(run)
+            if not self._ready:
+                self._gather_ready()
+            if self._ready:
+                self._guard(self._ready.popleft())
+        # Whoever waits for an answer gets it, though it is that nobody is there any more.
+        self._gather_posted()
+        while self._ready:
+            self._guard(self._ready.popleft())
 
-    def _next(self) -> Callable[[], None] | None:
+    def _gather_ready(self) -> None:
+        """Looks for what is to run; waits for something if there is nothing, but perhaps in vain."""
+        self._gather_posted()
+        timers, now_ms = self._timers, self.now_ms()
+        while timers and (timers[0][2].is_cancelled or timers[0][0] <= now_ms):
+            self._ready.append(heapq.heappop(timers)[2].fire)
+        if self._ready:
+            return
+        timeout_s = min((timers[0][0] - now_ms) / 1000, threading.TIMEOUT_MAX) if timers else None
         try:
-            return self._posted.get_nowait()
+            self._ready.append(self._posted.get(timeout=timeout_s))
         except queue.Empty:
             pass
-        timers = self._timers
-        while timers and timers[0][2].is_cancelled:
-            heapq.heappop(timers)
-        if not timers:
-            return self._posted.get()
-        delay_ms = timers[0][0] - self.now_ms()
-        if delay_ms <= 0:
-            return heapq.heappop(timers)[2].run
+
+    def _gather_posted(self) -> None:
         try:
-            return self._posted.get(timeout=min(delay_ms / 1000, threading.TIMEOUT_MAX))
+            for _ in range(self._posted.qsize()):
+                self._ready.append(self._posted.get_nowait())
         except queue.Empty:
-            return None
+            pass
 
     def _stop(self) -> None:
         self._is_stopped = True

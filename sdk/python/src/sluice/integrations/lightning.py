@@ -29,6 +29,7 @@ else:
         from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 
+CHECKPOINT_PATHS = ("_last_checkpoint_saved", "last_model_path", "best_model_path")
 #: The variable in which the processes of a distributed training find the run.
 RUN_VARIABLE = "SLUICE_RUN"
 #: What was written there by this process.
@@ -94,9 +95,10 @@ class SluiceLogger(Base):
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         if not self._is_wanted():
             return
+        # The newest is in a private attribute; without it, the best is.
+        paths = (getattr(checkpoint_callback, name, "") for name in CHECKPOINT_PATHS)
         fields = {
-            "path": getattr(checkpoint_callback, "last_model_path", "")
-            or getattr(checkpoint_callback, "best_model_path", ""),
+            "path": next((path for path in paths if path), ""),
             "score": getattr(checkpoint_callback, "current_score", None),
         }
         self.experiment.metrics(fields, name="train.checkpoint")

@@ -87,7 +87,7 @@ class SpooledDeliverer:
         if not self._thread.can_run:
             return False
         try:
-            is_acknowledged = answer.wait(timeout_s)
+            is_acknowledged = answer.wait(timeout_s, lambda: self._thread.can_run)
         finally:
             if self._inner is not None:
                 inner = self._inner
