@@ -292,7 +292,7 @@ test('a replay has patience for as long as the store takes inserts, however many
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', async () => {
       const { url = '' } = request;
-      if (url.includes('INSERT')) await new Promise((resolve) => setTimeout(resolve, 100));
+      if (url.includes('INSERT')) await new Promise((resolve) => setTimeout(resolve, 250));
       const answer = await fetch(`${store.url}${url}`, { method: 'POST', body: Buffer.concat(chunks) });
       const code = answer.headers.get('x-clickhouse-exception-code');
       response
@@ -305,7 +305,7 @@ test('a replay has patience for as long as the store takes inserts, however many
   }).listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   const { port } = proxy.address() as AddressInfo;
-  const { out, err } = await replay(`http://127.0.0.1:${port}`, { patienceMs: 1000 });
+  const { out, err } = await replay(`http://127.0.0.1:${port}`, { patienceMs: 2500 });
   assert.match(err, /Still refused by ClickHouse/);
   assert.doesNotMatch(err, /took nothing/);
   assert.match(out, /^\d+ events stored/);
