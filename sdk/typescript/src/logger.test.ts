@@ -258,20 +258,23 @@ testEachEncoding('flush and close never reject and give up at their deadlines', 
   });
 });
 
-testEachEncoding('patience with a silent call is lost when the process ends, not while it only seems to and goes on logging', async (testLogger) => {
-  for (const [isLogging, resends] of [
-    [true, 0],
-    [false, 1],
-  ] as const) {
-    const { logger, clock } = testLogger({ faults: { hangs: () => true }, isEnding: () => true });
-    logger.event('first');
-    await clock.advance(1000);
-    for (let second = 0; second < 8; second++) {
-      if (isLogging) logger.event('step', { second });
+testEachEncoding(
+  'patience with a silent call is lost when the process ends, not while it only seems to and goes on logging',
+  async (testLogger) => {
+    for (const [isLogging, resends] of [
+      [true, 0],
+      [false, 1],
+    ] as const) {
+      const { logger, clock } = testLogger({ faults: { hangs: () => true }, isEnding: () => true });
+      logger.event('first');
       await clock.advance(1000);
+      for (let second = 0; second < 8; second++) {
+        if (isLogging) logger.event('step', { second });
+        await clock.advance(1000);
+      }
+      assert.equal(logger.stats().resends, resends, `goes on logging: ${isLogging}`);
+      void logger.close({ timeoutMs: 0 });
+      await clock.advance(10_000);
     }
-    assert.equal(logger.stats().resends, resends, `goes on logging: ${isLogging}`);
-    void logger.close({ timeoutMs: 0 });
-    await clock.advance(10_000);
-  }
-});
+  },
+);

@@ -104,6 +104,8 @@ LATE_GRACE_MS = 100
 RETRY_DELAY_MAX_MS = 60_000
 #: … and the age at which it wants calls to end up to here.
 ASKED_CALL_AGE_MAX_MS = 5_000
+#: Meanwhile events are sent at this age at the latest.
+ASKED_REQUEST_AGE_MAX_MS = 1_000
 #: From this failure in a row on, it is said that the collector does not answer.
 QUIET_ATTEMPTS = 3
 #: While someone waits in flush(), attempts are at most this far apart.

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
-from sluice.limits import ASKED_CALL_AGE_MAX_MS
+from sluice.limits import ASKED_CALL_AGE_MAX_MS, ASKED_REQUEST_AGE_MAX_MS
 
 
 class PaceSettings(Protocol):
@@ -38,11 +39,13 @@ class Pace:
 
     @property
     def request_age_ms(self) -> float:
-        """The age at which a request is sealed. With one request a call, its acknowledgment comes soonest."""
+        """The age at which a request is sealed: the call's, because with one request a call its acknowledgment comes
+        soonest, or an equal part of it, because events are to leave the process within a second, however late the
+        answer comes."""
         settings = self._settings
         if settings.is_request_age_given or settings.is_call_age_given or self._asked_ms == 0:
             return settings.request_age_ms
-        return self._asked_ms
+        return self._asked_ms / math.ceil(self._asked_ms / ASKED_REQUEST_AGE_MAX_MS)
 
     @property
     def call_age_ms(self) -> float:
