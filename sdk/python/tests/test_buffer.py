@@ -318,3 +318,26 @@ def test_closing_counts_what_is_left() -> None:
     buffer.close()
     assert buffer.logged == buffer.dropped["closed"] == 11
     assert (buffer.buffered_events, buffer.buffered_bytes, len(buffer.frozen)) == (0, 0, 0)
+
+
+def test_a_fault_of_the_sdk_costs_events_and_not_their_count() -> None:
+    buffered = Buffered()
+    buffer = buffered.buffer
+    for index in range(3000):
+        buffered.log("e", {"a": float(index)})
+    calls = 0
+
+    def broken(columns: object) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise TypeError("a fault")
+        return True
+
+    buffer._fits = broken  # type: ignore[method-assign]
+    with pytest.raises(TypeError):
+        buffer.gather()
+    buffer.gather()
+    assert buffer.logged == 3000
+    assert buffer.dropped["encoding"] == 3000 - 1024
+    assert len(buffered.fates()) == 3000

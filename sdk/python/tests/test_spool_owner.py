@@ -4,7 +4,7 @@ import os
 import threading
 from pathlib import Path
 
-from sluice.spool.claim import claim_folder, list_folders
+from sluice.spool.claim import SpoolFolder, claim_folder, list_folders
 from sluice.spool.files import SYSTEM_FILES
 from sluice.spool.format import folder_name
 from sluice.spool.owner import judge, parse_owner, this_process

@@ -290,6 +290,16 @@ def test_a_tensor_on_a_gpu_is_copied_in_the_call_and_read_on_another_thread(job:
     assert threading.current_thread() not in readers
 
 
+def test_tensors_on_a_gpu_in_lists_and_objects_are_read_on_another_thread_too(job: LoggingJob) -> None:
+    readers: list[threading.Thread] = []
+    loss, grads = FakeTensor(0.5, readers), FakeTensor([1.0, math.nan], readers, ndim=1)
+    job.log.event("e", losses=[loss, 1.5, "x"], all={"grads": (grads,), "n": np.array([1])}, rest=1)
+    loss.value = 9.0
+    assert job.fields() == {"losses": '[0.5,1.5,"x"]', "all": '{"grads":[[1.0,null]],"n":[1]}', "rest": 1}
+    assert len(readers) == 2
+    assert threading.current_thread() not in readers
+
+
 def test_a_tensor_that_cannot_be_read_costs_its_field(job: LoggingJob) -> None:
     job.log.event("e", a=FakeTensor(RuntimeError("device lost"), []), b=1)
     assert job.fields() == {"b": 1}

@@ -58,11 +58,11 @@ NUMBER_OPTIONS = {
 # Not options: the shape of the implementation.
 
 #: What a log call that takes the shortest way may have: so many fields …
-FAST_FIELDS = 32
+FAST_FIELDS = 16
 #: … and texts of so many characters. What is larger is measured.
 FAST_TEXT_CHARS = 64
-#: What an event of the shortest way is taken to cost in memory until it is gathered.
-WAITING_EVENT_BYTES = 512
+#: What an event of the shortest way is taken to cost in memory until it is gathered; twice what a usual one does.
+WAITING_EVENT_BYTES = 1024
 #: When so many events wait to be gathered, the delivery's thread is woken.
 WAKE_EVENTS = 1024
 #: Events that are gathered in one go: a slice of the interpreter's time of about a millisecond.

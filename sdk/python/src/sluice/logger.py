@@ -32,8 +32,6 @@ from sluice.options import Settings
 from sluice.snapshot import snapshot
 
 _monotonic_ns = time.monotonic_ns
-#: A name and as many fields as the shortest way allows; one comparison for both.
-_FAST_SIZE = NAME_BYTES + FAST_FIELDS
 _INT64 = 2**63
 
 
@@ -154,7 +152,7 @@ class Logger:
 
         A value that is none of these stays a field, and is reported.
         """
-        if type(name) is str and len(name) + len(fields) <= _FAST_SIZE:
+        if type(name) is str and len(name) <= NAME_BYTES and len(fields) <= FAST_FIELDS:
             for value in fields.values():
                 kind = type(value)
                 if kind is float:
@@ -278,7 +276,9 @@ class Logger:
     def __reduce__(self) -> tuple[Any, ...]:
         from sluice.create import revive
 
-        return revive, (self.producer_id, {**self._given, "run": self.run})
+        # Whatever takes its diagnostics is of this process.
+        given = {name: value for name, value in self._given.items() if name != "on_diagnostic"}
+        return revive, (self.producer_id, {**given, "run": self.run})
 
     # What follows is for the SDK's own use.
 
@@ -286,15 +286,17 @@ class Logger:
         """Says what is wrong beside the logging itself, such as a package that is missing."""
         self._diagnostics.report(kind, lambda: message)
 
-    def at_exit(self, timeout_s: float | None, is_last: bool) -> None:
+    @property
+    def exit_timeout_s(self) -> float:
+        """How long it may hold up the end of the process."""
+        return self._settings.exit_timeout_ms / 1000
+
+    def at_exit(self, timeout_s: float, is_last: bool) -> None:
         """Delivers what is left; see process_exit.py."""
-        exit_s = self._settings.exit_timeout_ms / 1000
-        if timeout_s is not None:
-            exit_s = min(exit_s, timeout_s)
         if is_last:
-            self._close(exit_s, "the process ended")
+            self._close(timeout_s, "the process ended")
         else:
-            self.flush(exit_s)
+            self.flush(timeout_s)
 
     def after_fork(self) -> None:
         """From here on another producer. Nothing of the parent's is touched: another thread may have held its locks."""
@@ -305,7 +307,9 @@ class Logger:
         """Logs an exception that ends the process, or a thread."""
         fields = {**exception_fields(error), "thread": where}
         body = f"{fields['exception.type']}: {fields['exception.message']}"
-        self._log(Head("exception", SEVERITY_NUMBERS["critical"], body, is_literal=True), fields)
+        # Somebody pressed Ctrl-C; the program did nothing wrong.
+        level = "warning" if isinstance(error, KeyboardInterrupt) else "critical"
+        self._log(Head("exception", SEVERITY_NUMBERS[level], body, is_literal=True), fields)
 
     def log_record(self, severity: int, body: str, fields: Mapping[str, object]) -> None:
         """Logs text whose fields have names that mean nothing here."""
@@ -434,8 +438,11 @@ class Logger:
         """Closes it once, whoever comes first; others wait for him."""
         me = threading.get_ident()
         if not self._closing.acquire(blocking=False):
+            if self._closing_thread == me:
+                # In a signal handler in the middle of closing, which goes on when that returns, if it does.
+                return self._flush(timeout_s)
             deadline_s = time.monotonic() + timeout_s
-            while self._closed is None and self._closing_thread != me and time.monotonic() < deadline_s:
+            while self._closed is None and time.monotonic() < deadline_s:
                 time.sleep(0.005)
             return self._closed or self._result(False, self._pending)
         self._closing_thread = me

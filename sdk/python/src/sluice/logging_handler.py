@@ -16,9 +16,9 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 class LoggingHandler(logging.Handler):
     """Logs the records of `logging` as events named "log": `logging.getLogger().addHandler(sluice.LoggingHandler())`.
 
-    The body is the message; the severity is 5, 9, 13, 17 or 21 for DEBUG to CRITICAL, and in between for levels in
-    between. Fields: `logger`, `file`, `line`, `function`, those of `extra`, and `exception.type`,
-    `exception.message` and `exception.stacktrace` of an exception.
+    The body is the message, or what a formatter makes of it; the severity is 5, 9, 13, 17 or 21 for DEBUG to
+    CRITICAL, and in between for levels in between. Fields: `logger`, `file`, `line`, `function`, those of `extra`,
+    and `exception.type`, `exception.message` and `exception.stacktrace` of an exception.
 
     - `log`: the logger; default that of the last `sluice.init()` at the moment of the record. Without one, records are
       passed over.
@@ -48,9 +48,16 @@ class LoggingHandler(logging.Handler):
                 fields["exception.stacktrace"] = record.exc_text
             if record.stack_info:
                 fields["stack"] = record.stack_info
-            logger.log_record(_severity(record.levelno), _message(record), fields)
+            logger.log_record(_severity(record.levelno), self._message(record), fields)
         except Exception:
             self.handleError(record)
+
+    def _message(self, record: logging.LogRecord) -> str:
+        try:
+            return record.getMessage() if self.formatter is None else self.format(record)
+        except Exception:
+            # Arguments that do not fit the text: as it is, both are worth more than nothing.
+            return f"{record.msg} {record.args!r}"
 
     def createLock(self) -> None:
         """None: a log call needs no lock, and one that is held while the process forks would be held for ever."""
@@ -62,14 +69,6 @@ class LoggingHandler(logging.Handler):
         if kept:
             self.emit(kept if isinstance(kept, logging.LogRecord) else record)
         return bool(kept)
-
-
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except Exception:
-        # Arguments that do not fit the text: as it is, both are worth more than nothing.
-        return f"{record.msg} {record.args!r}"
 
 
 def _severity(level: int) -> int:

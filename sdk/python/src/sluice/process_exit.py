@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
@@ -16,8 +15,12 @@ from typing import Any, Protocol
 class Exiting(Protocol):
     """What the end of the process needs from a logger."""
 
-    def at_exit(self, timeout_s: float | None, is_last: bool) -> None:
-        """Delivers what is left, for so many seconds at most (None: as long as it likes); closes if `is_last`."""
+    @property
+    def exit_timeout_s(self) -> float:
+        """How long it may hold up the end of the process."""
+
+    def at_exit(self, timeout_s: float, is_last: bool) -> None:
+        """Delivers what is left, for so many seconds at most; closes if `is_last`."""
 
     def after_fork(self) -> None:
         """This process is a child that was forked just now."""
@@ -60,19 +63,16 @@ def _hook() -> None:
 
 
 def _finish(is_last: bool) -> None:
-    """All loggers share the time that the most patient one would take."""
-    started_s = time.monotonic()
-    longest_s: float | None = None
-    for logger in list(_loggers.values()):
-        left_s = None if longest_s is None else max(0.0, longest_s - (time.monotonic() - started_s))
-        taken_s = time.monotonic()
+    """All loggers together take no longer than the most patient one would."""
+    loggers = list(_loggers.values())
+    deadline_s = time.monotonic() + max((logger.exit_timeout_s for logger in loggers), default=0.0)
+    for logger in loggers:
+        left_s = max(0.0, deadline_s - time.monotonic())
         try:
-            logger.at_exit(left_s, is_last)
+            logger.at_exit(min(left_s, logger.exit_timeout_s), is_last)
         except Exception:
             # Nothing may keep the others from it.
             pass
-        if longest_s is None:
-            longest_s = max(5.0, time.monotonic() - taken_s)
 
 
 def _before_threads_are_joined() -> None:
@@ -137,8 +137,9 @@ def _hook_sigterm() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     # A second one ends the process at once.
     signal.signal(number, signal.SIG_DFL)
-    _finish(is_last=True)
+    # The first process of a container lives on after a signal that it has no handler for, and logs on.
+    is_last = os.getpid() != 1
+    _finish(is_last)
     os.kill(os.getpid(), number)
-
-
-Hook = Callable[[], None]
+    if not is_last:
+        signal.signal(number, _on_sigterm)

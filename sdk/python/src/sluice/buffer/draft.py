@@ -47,8 +47,9 @@ class Draft:
         """What these would take beside their events."""
         return sum(each.shape.head_bytes for each in columns if each.shape not in self._columns)
 
-    def new_shapes(self, columns: Iterable[Columns]) -> int:
-        return sum(each.shape not in self._columns for each in columns)
+    def shapes_with(self, columns: Iterable[Columns]) -> int:
+        """How many shapes it would have with these."""
+        return len(self._columns) + sum(each.shape not in self._columns for each in columns)
 
     def add(self, columns: Iterable[Columns], count: int) -> None:
         """Appends so many events, whose offsets count from the first of them."""

@@ -93,10 +93,13 @@ class RequestBuffer(FrozenRequests):
                 taken = intake.items[: count * PER_EVENT]
                 del intake.items[: count * PER_EVENT]
                 self.in_hand = count
-            self._first_s = taken[0] / 1e9
-            for start in range(0, count, GATHER_EVENTS):
-                self._gather(taken[start * PER_EVENT : (start + GATHER_EVENTS) * PER_EVENT])
-            self._first_s = 0.0
+            try:
+                self._first_s = taken[0] / 1e9
+                for start in range(0, count, GATHER_EVENTS):
+                    self._gather(taken[start * PER_EVENT : (start + GATHER_EVENTS) * PER_EVENT])
+            finally:
+                self._first_s = 0.0
+                self._lose_in_hand()
         # The text of an event is counted before it is there, so these belong to what is gone, but for a few.
         intake.forget_texts(texts)
         self._take_drops()
@@ -212,10 +215,18 @@ class RequestBuffer(FrozenRequests):
                 self._take(times, items[1::PER_EVENT], items[2::PER_EVENT])
                 self.in_hand -= len(times)
 
+    def _lose_in_hand(self) -> None:
+        """What is left in hand is so by a fault of the SDK. It is counted, if not delivered."""
+        if self.in_hand > 0:
+            with self.changing:
+                self.intake.drops["encoding"].append(self.in_hand)
+                self.in_hand = 0
+
     def _take(self, times: list[int], heads: list[Any], fields: list[Any]) -> None:
         """Takes events together if there is room for all of them, and else by halves, down to the one that there is
         no room for."""
         count = len(times)
+        columns: list[Columns] | None
         try:
             columns, field_errors, problem = self._reader.read(times, heads, fields)
         except Exception:
@@ -224,9 +235,7 @@ class RequestBuffer(FrozenRequests):
                 self._lose("encoding", 1)
                 return
             columns = None
-        if columns is not None and (
-            self._fits(columns, count) or (count == 1 and self._fits_alone(columns[0]))
-        ):
+        if columns is not None and (self._fits(columns) or (count == 1 and self._fits_alone(columns[0]))):
             self._add(columns, count)
             if field_errors:
                 self.field_errors += field_errors
@@ -236,22 +245,14 @@ class RequestBuffer(FrozenRequests):
             self._take(times[:half], heads[:half], fields[:half])
             self._take(times[half:], heads[half:], fields[half:])
 
-    def _fits(self, columns: list[Columns], count: int) -> bool:
+    def _fits(self, columns: list[Columns]) -> bool:
         """Whether events may be added without a second look at each."""
-        draft = self._open
-        size = sum(each.size_bytes for each in columns)
-        if draft is not None:
-            size += draft.overhead_of(columns)
-            # A new draft makes the next ones small again.
-            if draft.new_shapes(columns) + len(draft._columns) > SHAPES_PER_REQUEST:
-                return False
-        else:
-            size += sum(each.shape.head_bytes for each in columns)
-        taken = 0 if draft is None else draft.size_bytes
+        draft = self._open or Draft(0, 0.0)
+        size = sum(each.size_bytes for each in columns) + draft.overhead_of(columns)
         return (
             self.buffered_bytes + size <= self.capacity
-            and taken + size <= self._request_bytes * (1 + REQUEST_OVERSHOOT_SHARE)
-            and len(columns) <= SHAPES_PER_REQUEST
+            and draft.size_bytes + size <= self._request_bytes * (1 + REQUEST_OVERSHOOT_SHARE)
+            and draft.shapes_with(columns) <= SHAPES_PER_REQUEST
             and not any(map(is_too_large, columns))
         )
 

@@ -39,25 +39,40 @@ class Oversized(Exception):
     """A value that alone is larger than an event may be."""
 
 
-class Deferred:
-    """A tensor on a device: a copy of it was ordered there, and is read when the delivery's thread gets to it, so that
-    the log call does not wait for the device."""
+class _Copy:
+    """A copy of a tensor, ordered on its device when it was logged."""
 
-    __slots__ = ("_copied", "_tensor", "_value")
+    __slots__ = ("_copied", "_tensor")
 
     def __init__(self, tensor: Any) -> None:
+        _check_size(_elements(tensor))
         self._tensor = tensor.detach().clone()
         self._copied = _mark_on_stream(tensor)
+
+    def read(self) -> Any:
+        """A number, or lists of them. Waits for the device, and may raise whatever the tensor does."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return self._tensor.item() if self._tensor.ndim == 0 else self._tensor.tolist()
+
+
+class Deferred:
+    """A value with tensors that are not in the memory of the CPU. They are read when the delivery's thread gets to
+    them, so that the log call does not wait for the device."""
+
+    __slots__ = ("_structure", "_value")
+
+    def __init__(self, structure: object) -> None:
+        """`structure`: a copy, or lists and objects with copies among their values."""
+        self._structure = structure
         self._value: Plain = None
 
     def read(self) -> Plain:
-        """Waits for the device. May raise whatever the tensor does."""
-        tensor = self._tensor
-        if tensor is not None:
-            if self._copied is not None:
-                self._copied.synchronize()
-            self._value = _number_of(tensor) if tensor.ndim == 0 else _array_text(tensor)
-            self._tensor = self._copied = None
+        """Waits for the device. May raise whatever a tensor does."""
+        if self._structure is not None:
+            value = self._structure.read() if isinstance(self._structure, _Copy) else self._structure
+            self._value = plain(value)
+            self._structure = None
         return self._value
 
 
@@ -96,18 +111,11 @@ def text_of(value: Plain) -> str:
 def _array(value: Any) -> Plain:
     """Arrays, tensors and their scalars, of NumPy, PyTorch, JAX and whoever else looks like them."""
     if _is_on_device(value):
-        _check_size(_elements(value))
-        return Deferred(value)
-    return _number_of(value) if value.ndim == 0 else _array_text(value)
-
-
-def _number_of(value: Any) -> Plain:
-    item = value.item()
-    # A long double is its own item.
-    return float(item) if type(item) is type(value) else plain(item)
-
-
-def _array_text(value: Any) -> str:
+        return Deferred(_Copy(value))
+    if value.ndim == 0:
+        item = value.item()
+        # A long double is its own item.
+        return float(item) if type(item) is type(value) else plain(item)
     _check_size(_elements(value))
     return json_text(value.tolist())
 
@@ -162,7 +170,7 @@ def error_text(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
 
 
-def json_text(value: object) -> str:
+def json_text(value: object) -> str | Deferred:
     """Lists and objects as JSON without spaces; text in it as it is."""
     if isinstance(value, (Mapping, Set, Sequence)):
         _check_size(len(value))
@@ -172,15 +180,18 @@ def json_text(value: object) -> str:
             return _checked(_dump(value))
     except (TypeError, ValueError):
         pass
-    return _checked(_dump(_sanitized(value, 0)))
+    copies: list[_Copy] = []
+    structure = _sanitized(value, 0, copies)
+    return Deferred(structure) if copies else _checked(_dump(structure))
 
 
 def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _sanitized(value: object, depth: int) -> object:
-    """The same with lists, objects and what JSON knows alone."""
+def _sanitized(value: object, depth: int, copies: list[_Copy]) -> object:
+    """The same with lists, objects and what JSON knows alone; and with copies of tensors on a device, which are listed
+    and are read when they are met again."""
     if depth > JSON_DEPTH:
         raise Unencodable(f"a value is nested more than {JSON_DEPTH} deep, or contains itself")
     if isinstance(value, float):
@@ -189,18 +200,23 @@ def _sanitized(value: object, depth: int) -> object:
         return number if number - number == 0 else None
     if isinstance(value, Mapping):
         _check_size(len(value))
-        return {str(key): _sanitized(each, depth + 1) for key, each in value.items()}
+        return {str(key): _sanitized(each, depth + 1, copies) for key, each in value.items()}
     if isinstance(value, (Set, Sequence)) and not isinstance(value, (str, bytes, bytearray, memoryview)):
         _check_size(len(value))
-        return [_sanitized(each, depth + 1) for each in value]
+        return [_sanitized(each, depth + 1, copies) for each in value]
     if _is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]
-        return {name: _sanitized(getattr(value, name), depth + 1) for name in names}
+        return {name: _sanitized(getattr(value, name), depth + 1, copies) for name in names}
+    if isinstance(value, _Copy):
+        return _sanitized(value.read(), depth + 1, copies)
     if hasattr(value, "ndim") and hasattr(value, "tolist"):
+        if _is_on_device(value):
+            copies.append(_Copy(value))
+            return copies[-1]
         _check_size(_elements(value))
-        return _sanitized(value.tolist(), depth + 1)
+        return _sanitized(value.tolist(), depth + 1, copies)
     kept = plain(value)
-    return kept if type(kept) is not float else _sanitized(kept, depth)
+    return kept if type(kept) is not float else _sanitized(kept, depth, copies)
 
 
 def _is_dataclass(value: object) -> bool:
