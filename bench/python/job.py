@@ -24,7 +24,7 @@ WARMUP_CALLS = 2_000
 HELD_BYTES = 24 * 1024 * 1024
 FILL_BURST = 500
 
-subject: Subject = SUBJECTS["nothing"]("", Path())
+subject: Subject = SUBJECTS["nothing"]("", "", Path())
 steps = 0
 
 
@@ -66,7 +66,7 @@ def start(options: dict[str, Any]) -> None:
     global subject
     directory = Path(options["directory"])
     directory.mkdir(parents=True, exist_ok=True)
-    subject = SUBJECTS[options["subject"]](options["endpoint"], directory)
+    subject = SUBJECTS[options["subject"]](options["endpoint"], options["run"], directory)
     paced(WARMUP_CALLS)
 
 
@@ -131,7 +131,7 @@ def sustain(options: dict[str, Any]) -> dict[str, Any]:
         "events": logged,
         "loggedSeconds": logged_s,
         "acknowledgedSeconds": time.monotonic() - began_s,
-        "acknowledged": after["acknowledged"] - before["acknowledged"],
+        "acknowledged": after["acknowledged"],
         "dropped": after["dropped"] - before["dropped"],
         "delivered": delivered,
         "cpuUs": own_usage()["cpuUs"] - cpu_before_us,
