@@ -86,7 +86,8 @@ def test_the_encoding_comes_from_the_option_the_environment_or_is_blocks() -> No
         ({"mode": "off"}, "option mode is \"off\"; ignored, it must be 'online' or 'offline'"),
         ({"spool_dir": 5.5}, "option spool_dir is 5.5"),
         ({"on_diagnostic": 5}, "option on_diagnostic is 5; ignored, it must be a function"),
-        ({"config": {"lr": 1}}, "there is no option config; ignored"),
+        ({"config": {"lr": 1}}, "there is no option config; ignored$"),
+        ({"spoolDir": "/tmp/x"}, "there is no option spoolDir; ignored; did you mean spool_dir\\?"),
     ],
 )
 def test_what_is_wrong_is_ignored_and_named(options: dict[str, Any], words: str) -> None:

@@ -169,3 +169,10 @@ test('a logger is made whatever it is given, and says what was wrong', async () 
   assert.match(messages[0] ?? '', /option rank is NaN/);
   await logger.close({ timeoutMs: 0 });
 });
+
+test('an option that there is not is named, with the one that was meant', () => {
+  assert.deepEqual(resolve({ spool_dir: '/tmp/x', colour: 'red' }).warnings, [
+    'there is no option spool_dir; ignored; did you mean spoolDir?',
+    'there is no option colour; ignored',
+  ]);
+});

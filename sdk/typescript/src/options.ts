@@ -106,6 +106,7 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
   const environment = resolveEnvironment(surroundings.variables);
   const warnings = [...environment.warnings];
   const options = asOptions(given, warnings);
+  warnUnknown(options, warnings);
 
   const text = (name: 'endpoint' | 'project' | 'run' | 'job' | 'host' | 'spoolDir'): string | undefined => {
     const value = options[name];
@@ -200,6 +201,36 @@ function oneOf<Word extends string>(
 }
 
 type Given = Record<string, unknown>;
+
+/** All options that are not numbers; the compiler holds it to `LoggerOptions`. */
+const otherOptions: Readonly<Record<Exclude<keyof LoggerOptions, NumberOption>, true>> = {
+  endpoint: true,
+  project: true,
+  run: true,
+  job: true,
+  rank: true,
+  localRank: true,
+  worldSize: true,
+  attempt: true,
+  host: true,
+  labels: true,
+  spoolDir: true,
+  mode: true,
+  encoding: true,
+  onDiagnostic: true,
+};
+const optionNames: readonly string[] = [...Object.keys(numberOptions), ...Object.keys(otherOptions)];
+
+/** A word with another case, or with underscores, is the likeliest slip: `spool_dir` comes from Python. */
+function warnUnknown(options: Given, warnings: string[]): void {
+  const plain = (name: string): string => name.replaceAll(/[^a-z0-9]/gi, '').toLowerCase();
+  for (const name of Object.keys(options)) {
+    if (optionNames.includes(name)) continue;
+    const meant = optionNames.find((known) => plain(known) === plain(name));
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    warnings.push(`there is no option ${name.slice(0, 100)}; ignored${hint}`);
+  }
+}
 
 function asOptions(given: unknown, warnings: string[]): Given {
   if (given === undefined || given === null) return {};

@@ -208,7 +208,9 @@ class _Options:
     def unknown(self) -> None:
         for name in self._given:
             if name not in self._read:
-                self._warnings.append(f"there is no option {name}; ignored")
+                meant = _nearest(name, self._read)
+                hint = "" if meant is None else f"; did you mean {meant}?"
+                self._warnings.append(f"there is no option {name[:100]}; ignored{hint}")
 
     def _value(self, name: str) -> object:
         self._read.add(name)
@@ -216,6 +218,12 @@ class _Options:
 
     def _ignore(self, name: str, value: object, allowed: str) -> None:
         self._warnings.append(f"option {name} is {_shown(value)}; ignored, it must be {allowed}")
+
+
+def _nearest(name: str, known: set[str]) -> str | None:
+    """A word with another case, or without underscores, is the likeliest slip: `spoolDir` comes from TypeScript."""
+    plain = name.replace("_", "").replace("-", "").lower()
+    return next((one for one in sorted(known) if one.replace("_", "") == plain), None)
 
 
 def _first(*values: int | None) -> int | None:
