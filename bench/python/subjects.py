@@ -24,14 +24,14 @@ class Subject(Protocol):
 
 
 class Sluice:
-    def __init__(self, endpoint: str, directory: Path) -> None:
+    def __init__(self, endpoint: str, run: str, directory: Path) -> None:
         import sluice
 
         # A collector that is down or hangs is what is asked for; the counters tell of it.
         self._log = sluice.init(
             endpoint=endpoint,
             project="bench",
-            run="log-call-python",
+            run=run,
             job="bench",
             on_diagnostic=lambda _: None,
         )
@@ -61,7 +61,7 @@ class Sluice:
 class StandardLogging:
     """The standard library's logging, to a file."""
 
-    def __init__(self, endpoint: str, directory: Path) -> None:
+    def __init__(self, endpoint: str, run: str, directory: Path) -> None:
         handler = logging.FileHandler(directory / "job.log")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         self._logger = logging.getLogger("train")
@@ -93,7 +93,7 @@ class StandardLogging:
 class OpenTelemetry:
     """OpenTelemetry's SDK: its logger, its batch processor, its OTLP exporter over gRPC, with their defaults."""
 
-    def __init__(self, endpoint: str, directory: Path) -> None:
+    def __init__(self, endpoint: str, run: str, directory: Path) -> None:
         from opentelemetry._logs import SeverityNumber
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
         from opentelemetry.sdk._logs import LoggerProvider
@@ -136,7 +136,7 @@ class OpenTelemetry:
 class Wandb:
     """wandb in offline mode, with its defaults but for what it prints."""
 
-    def __init__(self, endpoint: str, directory: Path) -> None:
+    def __init__(self, endpoint: str, run: str, directory: Path) -> None:
         os.environ.update(WANDB_SILENT="true", WANDB_DIR=str(directory), WANDB_CONSOLE="off")
         import wandb
 
@@ -160,7 +160,7 @@ class Wandb:
 class Nothing:
     """The loop and the clock alone."""
 
-    def __init__(self, endpoint: str, directory: Path) -> None:
+    def __init__(self, endpoint: str, run: str, directory: Path) -> None:
         return
 
     def log(self, step: int, loss: float, grad_norm: float, lr: float, tokens: int, step_s: float) -> None:

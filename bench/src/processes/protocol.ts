@@ -147,6 +147,7 @@ export interface SustainedLoad {
   /** Until the last event was logged, and until it was acknowledged. */
   readonly loggedSeconds: number;
   readonly acknowledgedSeconds: number;
+  /** Since the start of the process, its warm-up included. */
   readonly acknowledged: number;
   readonly dropped: number;
   readonly delivered: boolean;
@@ -168,7 +169,13 @@ export type PythonStep = 'numpy' | 'numpy_short' | 'python';
 
 export interface LogCallPythonCalls extends Measured {
   /** Makes the subject and warms it up. `endpoint` is where a collector, or another receiver, is or is not. */
-  start(options: { subject: PythonSubject; endpoint: string; directory: string }): Promise<void>;
+  start(options: {
+    subject: PythonSubject;
+    endpoint: string;
+    /** In the tables. */
+    run: string;
+    directory: string;
+  }): Promise<void>;
   time(options: { calls: number; mostSeconds: number }): Promise<PythonCallTimes>;
   fill(options: { mostSeconds: number }): Promise<{ full: boolean }>;
   sustain(options: { seconds: number }): Promise<SustainedLoad>;

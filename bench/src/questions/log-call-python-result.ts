@@ -104,8 +104,8 @@ export function logCallPythonProblem(
   }
   if (!sustained.delivered) return 'sustained: not everything was acknowledged';
   if (sustained.dropped > 0) return `sustained: ${sustained.dropped} events were dropped`;
-  if (stored.events !== sustained.events) {
-    return `sustained: ${sustained.events} events were logged, SQL counts ${stored.events}`;
+  if (stored.events !== sustained.acknowledged) {
+    return `sustained: ${sustained.acknowledged} events were acknowledged, SQL counts ${stored.events}`;
   }
   if (stored.duplicated > 0) return `sustained: ${stored.duplicated} events are stored twice`;
   return undefined;

@@ -41,7 +41,7 @@ import { type Answer, given, type Options, type Question } from '../question.js'
 import type { BenchRun } from '../run/bench-run.js';
 import { freePort } from '../run/free-port.js';
 import { startCollecting } from '../run/parts.js';
-import { duplicatesQuery, numbersOf, sql } from '../run/store-sql.js';
+import { numbersOf, sql } from '../run/store-sql.js';
 import {
   type Case,
   logCallPythonProblem,
@@ -87,14 +87,18 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
     run.step(`${name}: ${calls.toLocaleString('en-US')} calls`);
     cases.set(name, await job.ask('time', { ...wanted, calls }));
   };
-  const start = async (subject: PythonSubject, endpoint = ''): Promise<Child<LogCallPythonCalls>> => {
+  const start = async (
+    subject: PythonSubject,
+    endpoint = '',
+    runId = 'paced',
+  ): Promise<Child<LogCallPythonCalls>> => {
     const job = run.start<LogCallPythonCalls>({
       role: `job (${subject})`,
       entry: { program: python, arguments: [join(folder, 'job.py')] },
       // One core for the step: the others belong to the collector, as a GPU would be another place.
       env: { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
     });
-    await job.ask('start', { subject, endpoint, directory: join(run.directory, subject) });
+    await job.ask('start', { subject, endpoint, run: runId, directory: join(run.directory, subject) });
     return job;
   };
   const stepRate = async (
@@ -117,11 +121,10 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
   await up.stop();
 
   run.step('sustained');
-  const sustaining = await start('sluice', collecting.endpoint);
+  const sustaining = await start('sluice', collecting.endpoint, 'sustained');
   await sustaining.ask('flush');
-  const before = await stored(collecting.storeUrl, 0);
   const sustained = await sustaining.ask('sustain', { seconds: sustainSeconds });
-  const after = await stored(collecting.storeUrl, before.rows + sustained.events);
+  const stored = await storedOf(collecting.storeUrl, 'sustained', sustained.acknowledged);
   await sustaining.stop();
   const engineVersion = (await sql(collecting.storeUrl, 'SELECT version()')).trim();
   await collecting.collector.stop();
@@ -180,7 +183,7 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
     clock: clock.ns,
     stepRates,
     sustained,
-    stored: { events: after.rows - before.rows, duplicated: after.duplicated - before.duplicated },
+    stored,
   };
   const result = logCallPythonResult(measured);
   const problem = logCallPythonProblem(measured, {
@@ -190,12 +193,17 @@ async function ask(options: Options, run: BenchRun): Promise<Answer> {
   return { result, table: logCallPythonTable(result), engineVersion, problem };
 }
 
-/** Rows and duplicates, once there are so many rows or it takes too long. */
-async function stored(storeUrl: string, least: number): Promise<{ rows: number; duplicated: number }> {
+/** Rows of a run's only producer and duplicates among them, once there are so many or it takes too long. */
+async function storedOf(
+  storeUrl: string,
+  runId: string,
+  least: number,
+): Promise<{ events: number; duplicated: number }> {
+  const query = `SELECT count(), count() - groupBitmap(sequence) FROM events WHERE run_id = '${runId}'`;
   const untilMs = performance.now() + storedTimeoutMs;
   for (;;) {
-    const [rows = 0, duplicated = 0] = numbersOf(await sql(storeUrl, duplicatesQuery));
-    if (rows >= least || performance.now() > untilMs) return { rows, duplicated };
+    const [events = 0, duplicated = 0] = numbersOf(await sql(storeUrl, query));
+    if (events >= least || performance.now() > untilMs) return { events, duplicated };
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

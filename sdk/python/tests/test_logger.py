@@ -16,7 +16,17 @@ from typing import Any
 import pytest
 
 import sluice
+from sluice import Logger
+from sluice.buffer.request_buffer import RequestBuffer
+from sluice.clock import SYSTEM_CLOCK
+from sluice.core import Core
 from sluice.create import create_logger, revive
+from sluice.delivery.outlet import Outlet
+from sluice.delivery.source import DeliveryCounts
+from sluice.diagnostics import Diagnostics
+from sluice.encode.block import encode_blocks
+from sluice.encode.event_reader import EventReader
+from sluice.options import resolve_options
 
 from .support.collector_model import RefusedCall
 from .support.fake_collector import FakeCollector
@@ -564,3 +574,54 @@ def test_what_was_logged_is_let_go(make_job: MakeJob) -> None:
     job.log.event("e", text=text)
     del text
     assert reference() is None, "only its characters are kept"
+
+
+class Stuck:
+    """A deliverer whose thread hangs, as on a disk that does."""
+
+    def __init__(self) -> None:
+        self.counts = DeliveryCounts()
+
+    def notice_open(self) -> None:
+        pass
+
+    def notice_sealed(self) -> None:
+        pass
+
+    def wait_for(self, target: int, timeout_s: float) -> bool:
+        return False
+
+    def marked(self, timeout_s: float) -> None:
+        pass
+
+    def stop(self, timeout_s: float) -> None:
+        pass
+
+
+def test_while_the_sending_thread_hangs_memory_is_bounded_and_what_is_dropped_is_counted() -> None:
+    settings = resolve_options({"buffer_bytes": 65_536}, variables={}, host="h", new_run=lambda: "r")
+
+    def make() -> Core:
+        buffer = RequestBuffer(
+            buffer_bytes=65_536,
+            request_bytes=8192,
+            reader=EventReader(),
+            encode=encode_blocks,
+            clock=SYSTEM_CLOCK,
+        )
+        buffer.intake.gathered_s -= 3600
+        return Core(bytes(16), Outlet(buffer, Stuck(), None))
+
+    log = Logger(settings, make, Diagnostics(lambda diagnostic: None))
+    for index in range(5000):
+        log.event("e", step=index, a=1.0)
+        log.info("x" * 1000)
+    stats = log.stats()
+    assert stats.logged == 10_000
+    assert stats.buffered_events == log._intake.events <= 256
+    assert stats.buffered_bytes <= 65_536 + 1024
+    assert stats.dropped["buffer_full"] == 10_000 - stats.buffered_events
+    result = log.close(0)
+    assert (result.acknowledged, result.pending) == (False, stats.buffered_events)
+    assert log.stats().dropped["closed"] == stats.buffered_events
+    assert invariant(log)

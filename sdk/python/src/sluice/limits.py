@@ -69,8 +69,11 @@ WAKE_EVENTS = 1024
 GATHER_EVENTS = 1024
 #: However small the buffer, so many events may wait to be gathered.
 WAITING_EVENTS_MIN = 256
-#: How long a log call may wait for a thread that gathers and does not keep up, before its event is dropped.
+#: How long a log call may wait for a thread that gathers and does not keep up, before its event is dropped: a job that
+#: does nothing but log, on several threads perhaps, leaves it no turn of the interpreter. So long at a time …
 CATCH_UP_S = 0.001
+#: … and so often.
+CATCH_UPS = 5
 #: A thread that has not gathered for this long does not count as one that gathers.
 STALLED_S = 0.2
 #: Nested lists and objects are written up to this depth.

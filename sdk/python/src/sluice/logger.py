@@ -19,6 +19,7 @@ from sluice.encode.head import DEFAULT_SEVERITY, SEVERITY_NUMBERS, Head, severit
 from sluice.encode.value import Oversized, error_text, plain
 from sluice.limits import (
     CATCH_UP_S,
+    CATCH_UPS,
     EVENT_BYTES,
     FAST_FIELDS,
     FAST_TEXT_CHARS,
@@ -387,11 +388,14 @@ class Logger:
         intake, buffer = core.intake, core.buffer
         if intake.events < buffer.waiting_events_max():
             return True
-        core.deliverer.notice_sealed()
-        if time.monotonic() - intake.gathered_s > STALLED_S:
-            return False
-        time.sleep(CATCH_UP_S)
-        return intake.events < buffer.waiting_events_max() and severity > intake.closed_to
+        for _ in range(CATCH_UPS):
+            core.deliverer.notice_sealed()
+            if time.monotonic() - intake.gathered_s > STALLED_S or severity <= intake.closed_to:
+                return False
+            time.sleep(CATCH_UP_S)
+            if intake.events < buffer.waiting_events_max():
+                return severity > intake.closed_to
+        return False
 
     def _look_around(self, core: Core) -> None:
         """Wakes the delivery's thread if need be, and says how many may follow without asking."""

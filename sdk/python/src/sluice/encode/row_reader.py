@@ -88,12 +88,16 @@ class RowReader:
             _append_parts(rows, shape.parts, reserved)
         return errors
 
+    def forget(self) -> None:
+        """Begins anew, whatever happened before."""
+        self._rows = {}
+        self._problem = ""
+
     def take(self) -> tuple[list[Columns], str]:
         """What was read since the last time, and the last thing that was wrong with it, in words."""
         columns = [rows.columns(shape) for shape, rows in self._rows.items()]
         problem = self._problem
-        self._rows = {}
-        self._problem = ""
+        self.forget()
         return columns, problem
 
     def _fields(self, fields: Fields) -> tuple[dict[str, float], dict[str, str], int]:
