@@ -21,11 +21,13 @@ def test_until_a_collector_has_answered_a_call_asks_at_once_and_then_defaults_ho
 def test_what_the_collector_asks_for_is_done_up_to_a_limit_until_it_asks_no_more() -> None:
     pace = Pace(DEFAULTS)
     pace.notice_answer(50)
-    assert (pace.request_age_ms, pace.call_age_ms) == (50, 50)
+    assert (pace.request_age_ms, pace.call_age_ms) == (500, 1000), "no more than a call a second"
     pace.notice_answer(60_000)
-    assert (pace.request_age_ms, pace.call_age_ms) == (1000, 5000)
+    assert (pace.request_age_ms, pace.call_age_ms) == (500, 5000)
     pace.notice_answer(2250)
-    assert (pace.request_age_ms, pace.call_age_ms) == (750, 2250), "events leave the process within a second"
+    assert (pace.request_age_ms, pace.call_age_ms) == (450, 2250), (
+        "events leave the process within half a second"
+    )
     pace.notice_answer(0)
     assert (pace.request_age_ms, pace.call_age_ms) == (200, 1000)
 
@@ -37,7 +39,7 @@ def test_what_the_user_named_is_never_changed() -> None:
     assert (named.request_age_ms, named.call_age_ms) == (200, 700)
     request = Pace(replace(DEFAULTS, request_age_ms=10, is_request_age_given=True))
     request.notice_answer(50)
-    assert (request.request_age_ms, request.call_age_ms) == (10, 50)
+    assert (request.request_age_ms, request.call_age_ms) == (10, 1000)
 
 
 def test_a_collector_that_asks_for_fewer_calls_gets_fewer() -> None:
@@ -49,7 +51,7 @@ def test_a_collector_that_asks_for_fewer_calls_gets_fewer() -> None:
             job.log()
             job.loop.advance(100)
         calls.append(job.model.calls)
-    assert calls[2] < calls[0] < calls[1]
+    assert calls[2] < calls[1] <= calls[0]
 
 
 def test_a_job_that_logs_now_and_then_is_seen_after_pauses_of_any_length() -> None:

@@ -413,3 +413,33 @@ print(steps)
 def test_the_variables_of_this_process_are_left_alone() -> None:
     assert "SLUICE_ENDPOINT" not in environment()
     assert os.environ is not environment()
+
+
+def test_the_workers_of_a_pool_which_are_ended_by_sigterm_while_they_close_deliver_everything() -> None:
+    code = """
+import multiprocessing
+def work(x):
+    sluice.event("pool", x=x)
+    return x
+with multiprocessing.get_context("fork").Pool(3) as pool:
+    assert sum(pool.map(work, range(300))) == 44850
+"""
+    with CollectorProcess() as collector:
+        done = run(code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert names(collector) == {"pool": 300}
+
+
+def test_sigterm_during_a_close_lets_it_come_to_its_end_and_says_what_is_left() -> None:
+    code = """
+import signal, threading
+log = sluice.init(endpoint="127.0.0.1:9", run="end")
+log.event("e")
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+log.close(2)
+print("not reached")
+"""
+    with CollectorProcess() as collector:
+        done = run(code, collector)
+        assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
+        assert "1 events of run end were not acknowledged when the logger was closed after 2 s" in done.stderr

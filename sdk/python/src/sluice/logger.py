@@ -180,15 +180,21 @@ class Logger:
         self, values: Mapping[str, object], step: int | None = None, *, name: str = "metrics"
     ) -> None:
         """Logs the values of a mapping as one event, whatever their names: `log.metrics({"loss": 0.1}, step=5)`."""
-        if not isinstance(values, Mapping):
-            self.event(name, values=values, step=step)
-            return
+        try:
+            if not isinstance(values, Mapping):
+                self.event(name, values=values, step=step)
+                return
+            kept_name = self._name(name)
+        except Exception:
+            # An object that does not even say what it is.
+            self._note_field_error(f"metrics of type {type(values).__name__} are left out")
+            values, kept_name = {}, "metrics"
         try:
             kept = step if type(step) is int else plain(step)
         except Exception:
             kept = None
             self._note_field_error(f"a step of type {type(step).__name__} is left out")
-        self._log(Head(self._name(name), step=kept, is_literal=True), values)
+        self._log(Head(kept_name, step=kept, is_literal=True), values)
 
     def debug(self, body: str, /, **fields: object) -> None:
         """Logs text for people, as an event named "log" of severity 5. Fields as for `event`."""
@@ -291,6 +297,11 @@ class Logger:
     def exit_timeout_s(self) -> float:
         """How long it may hold up the end of the process."""
         return self._settings.exit_timeout_ms / 1000
+
+    @property
+    def is_closing_here(self) -> bool:
+        """Whether it is being closed on this very thread, and not done yet."""
+        return self._closed is None and self._closing_thread == threading.get_ident()
 
     def at_exit(self, timeout_s: float, is_last: bool) -> None:
         """Delivers what is left; see process_exit.py."""
@@ -441,8 +452,12 @@ class Logger:
     def _close(self, timeout_s: float, when: str) -> FlushResult:
         """Closes it once, whoever comes first; others wait for him."""
         me = threading.get_ident()
+        is_mine = self._closing_thread == me
+        if not self._closing.locked():
+            # Before the lock is taken: a signal that comes between finds out whose it is.
+            self._closing_thread = me
         if not self._closing.acquire(blocking=False):
-            if self._closing_thread == me:
+            if is_mine:
                 # In a signal handler in the middle of closing, which goes on when that returns, if it does.
                 return self._flush(timeout_s)
             deadline_s = time.monotonic() + timeout_s

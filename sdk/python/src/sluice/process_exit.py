@@ -19,6 +19,10 @@ class Exiting(Protocol):
     def exit_timeout_s(self) -> float:
         """How long it may hold up the end of the process."""
 
+    @property
+    def is_closing_here(self) -> bool:
+        """Whether it is being closed on this very thread, and not done yet."""
+
     def at_exit(self, timeout_s: float, is_last: bool) -> None:
         """Delivers what is left, for so many seconds at most; closes if `is_last`."""
 
@@ -32,6 +36,8 @@ class Exiting(Protocol):
 #: All loggers that are not closed. A plain dict, because the operations on it are single steps of the interpreter.
 _loggers: dict[int, Exiting] = {}
 _hooked: list[bool] = []
+#: A signal that came while a logger was being closed on the same thread.
+_deferred: list[int] = []
 
 
 def watch_exit(logger: Exiting) -> None:
@@ -44,7 +50,10 @@ def watch_exit(logger: Exiting) -> None:
 
 
 def forget_exit(logger: object) -> None:
+    """A logger is closed; the last thing that its `close` does."""
     _loggers.pop(id(logger), None)
+    if _deferred and not _is_closing_here():
+        _end(_deferred.pop())
 
 
 def _hook() -> None:
@@ -91,6 +100,7 @@ def _is_multiprocessing_child() -> bool:
 
 
 def _after_fork() -> None:
+    _deferred.clear()
     for logger in list(_loggers.values()):
         logger.after_fork()
 
@@ -137,6 +147,19 @@ def _hook_sigterm() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     # A second one ends the process at once.
     signal.signal(number, signal.SIG_DFL)
+    # In the middle of closing, as a worker of a multiprocessing.Pool is when the pool ends: that goes on when this
+    # returns, within its own deadline, and then the process ends. From in here it could only be cut short.
+    if _is_closing_here():
+        _deferred.append(number)
+    else:
+        _end(number)
+
+
+def _is_closing_here() -> bool:
+    return any(logger.is_closing_here for logger in list(_loggers.values()))
+
+
+def _end(number: int) -> None:
     # The first process of a container lives on after a signal that it has no handler for, and logs on.
     is_last = os.getpid() != 1
     _finish(is_last)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from sluice.limits import ASKED_CALL_AGE_MAX_MS, ASKED_REQUEST_AGE_MAX_MS
+from sluice.limits import ASKED_CALL_AGE_MAX_MS, ASKED_REQUEST_AGE_MAX_MS, LEAST_CALL_AGE_MS
 
 
 class PaceSettings(Protocol):
@@ -23,7 +23,8 @@ class PaceSettings(Protocol):
 
 class Pace:
     """How old events get before they are sent, and before their acknowledgment is asked for: as the user said, or as
-    the collector asks, which knows how many producers it has; few get quick answers, and many cost it few calls.
+    the collector asks, which knows how many producers it has; but no more than a call a second, which is what suits a
+    job in Python.
 
     Invariants:
     1. What the user named is never changed.
@@ -40,8 +41,8 @@ class Pace:
     @property
     def request_age_ms(self) -> float:
         """The age at which a request is sealed: the call's, because with one request a call its acknowledgment comes
-        soonest, or an equal part of it, because events are to leave the process within a second, however late the
-        answer comes."""
+        soonest, or an equal part of it, because events are to leave the process within half a second, however late
+        the answer comes."""
         settings = self._settings
         if settings.is_request_age_given or settings.is_call_age_given or self._asked_ms == 0:
             return settings.request_age_ms
@@ -59,4 +60,4 @@ class Pace:
     def notice_answer(self, asked_ms: int) -> None:
         """`asked_ms`: what came with an acknowledgment; 0 if nothing did."""
         self._is_answered = True
-        self._asked_ms = min(asked_ms, ASKED_CALL_AGE_MAX_MS)
+        self._asked_ms = 0 if asked_ms == 0 else min(max(asked_ms, LEAST_CALL_AGE_MS), ASKED_CALL_AGE_MAX_MS)
