@@ -414,7 +414,7 @@ class Logger:
         if intake.closed_to == CLOSED_TO_ALL:
             return
         if intake.limit == 0 and intake.closed_to == 0:
-            intake.limit = PER_EVENT * WAKE_EVENTS
+            intake.limit = PER_EVENT * min(WAKE_EVENTS, core.buffer.waiting_events_max())
             core.deliverer.notice_open()
         elif len(intake.items) >= intake.limit:
             if intake.closed_to == 0:
