@@ -188,7 +188,7 @@ with PlainDelivery(sys.argv[1], producer=producer(1)) as job:
             os._exit(0 if is_well else 3)
         failed += os.waitpid(pid, 0)[1] != 0
     assert job.flush(20)
-print(failed)
+print(failed, flush=True)
 os._exit(0)
 """
 
@@ -227,3 +227,30 @@ wait_until(lambda: job.deliverer.counts.calls == 1)
             done = run_python(code, collector.endpoint)
             assert done.returncode == 7, done.stderr
             assert way == "on an exception" or done.stderr == ""
+
+
+SUBPROCESSES = """
+import subprocess, sys, threading, time
+from tests.support.plain_delivery import PlainDelivery, PlainSettings
+with PlainDelivery(sys.argv[1], PlainSettings(request_age_ms=5, call_age_ms=30)) as job:
+    stopping = threading.Event()
+    def work():
+        while not stopping.is_set():
+            job.log(3)
+            time.sleep(0.001)
+    worker = threading.Thread(target=work)
+    worker.start()
+    codes = {subprocess.run([sys.executable, "-S", "-c", ""]).returncode for _ in range(40)}
+    codes.add(subprocess.run([sys.executable, "-S", "-c", ""], preexec_fn=lambda: None).returncode)
+    stopping.set()
+    worker.join()
+    assert job.flush(20)
+    assert codes == {0}, codes
+"""
+
+
+def test_subprocesses_start_while_a_call_is_open() -> None:
+    with CollectorProcess() as collector:
+        done = run_python(SUBPROCESSES, collector.endpoint)
+        assert done.returncode == 0, done.stderr
+        assert "fork_posix" not in done.stderr

@@ -69,6 +69,8 @@ WAKE_EVENTS = 1024
 GATHER_EVENTS = 1024
 #: However small the buffer, so many events may wait to be gathered.
 WAITING_EVENTS_MIN = 256
+#: However full the buffer, texts of this share of it may.
+WAITING_TEXT_SHARE = 1 / 8
 #: How long a log call may wait for a thread that gathers and does not keep up, before its event is dropped: a job that
 #: does nothing but log, on several threads perhaps, leaves it no turn of the interpreter. So long at a time …
 CATCH_UP_S = 0.001

@@ -397,14 +397,14 @@ class Logger:
         """Whether the event may wait to be gathered. While threads log faster than one of them can gather, each waits a
         moment, so that it gets its turn; if it does not gather at all, nobody waits for it."""
         intake, buffer = core.intake, core.buffer
-        if intake.events < buffer.waiting_events_max():
+        if buffer.has_place():
             return True
         for _ in range(CATCH_UPS):
             core.deliverer.notice_sealed()
             if time.monotonic() - intake.gathered_s > STALLED_S or severity <= intake.closed_to:
                 return False
             time.sleep(CATCH_UP_S)
-            if intake.events < buffer.waiting_events_max():
+            if buffer.has_place():
                 return severity > intake.closed_to
         return False
 

@@ -81,7 +81,7 @@ class PlainSource(FrozenRequests):
         self._open, self._opened_s = [], None
 
 
-def wait_until(holds: object, timeout_s: float = 20.0) -> None:
+def wait_until(holds: object, timeout_s: float = 60.0) -> None:
     """Waits for something to become true; fails the test if it does not."""
     assert callable(holds)
     deadline_s = time.monotonic() + timeout_s

@@ -22,6 +22,7 @@ from sluice.limits import (
     SHAPES_PER_REQUEST,
     WAITING_EVENT_BYTES,
     WAITING_EVENTS_MIN,
+    WAITING_TEXT_SHARE,
     WAKE_EVENTS,
 )
 
@@ -340,9 +341,16 @@ class RequestBuffer(FrozenRequests):
             intake.limit = min(WAKE_EVENTS, self.waiting_events_max()) * PER_EVENT
 
     def waiting_events_max(self) -> int:
-        """How many events may wait in the intake."""
-        room = self.capacity - self.buffered_bytes - self.intake.text_bytes
+        """How many events may wait in the intake, their texts aside. Even if the buffer is full: they may be worth more
+        than what is in it."""
+        room = self.capacity - self.buffered_bytes
         return max(room // WAITING_EVENT_BYTES - self.in_hand, WAITING_EVENTS_MIN)
+
+    def has_place(self) -> bool:
+        """Whether one more event may wait in the intake."""
+        room = self.capacity - self.buffered_bytes
+        text_bytes_max = max(room, self.capacity * WAITING_TEXT_SHARE)
+        return self.intake.events < self.waiting_events_max() and self.intake.text_bytes < text_bytes_max
 
     def _make_room(self, missing: int, severity: int) -> bool:
         """Evicts the newest events of the lowest severities, if that makes enough room for a higher one."""

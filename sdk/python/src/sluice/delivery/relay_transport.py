@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO
 
 from .failure import INTERNAL, UNAVAILABLE
@@ -105,33 +106,18 @@ class _Relay:
         self.calls: dict[int, _RelayedCall] = {}
         self.has_ended = False
         self._frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        arguments = [
-            interpreter(),
-            "-c",
-            _PROGRAM,
-            json.dumps(sys.path),
-            target,
-            "tls" if is_tls else "plain",
-        ]
-        # In a session of its own, so that an interrupt of the terminal does not end it before the job.
-        self._process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        threads = [
+        arguments = ["-c", _PROGRAM, json.dumps(sys.path), target, "tls" if is_tls else "plain"]
+        self.process = _Process(interpreter(), arguments)
+        self._threads = [
             threading.Thread(target=run, name="sluice-relay", daemon=True)
             for run in (self._read, self._write)
         ]
         try:
-            for thread in threads:
+            for thread in self._threads:
                 thread.start()
         except RuntimeError:
             self.end()
             raise
-        self._threads = threads
 
     def send(self, kind: int, call: int, payload: bytes = b"") -> None:
         self._frames.put(FRAME_HEAD.pack(len(payload), kind, call) + payload)
@@ -140,38 +126,31 @@ class _Relay:
         """Ends the process, and waits until its threads have seen that: a fork must find none of them."""
         self.has_ended = True
         self._frames.put(None)
-        self._process.kill()
-        for thread in getattr(self, "_threads", ()):
-            thread.join(1)
+        self.process.kill()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(1)
 
     def _write(self) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
         try:
-            while True:
-                frame = self._frames.get()
-                if frame is None:
-                    return
-                pipe.write(frame)
-                pipe.flush()
+            with self.process.input as pipe:
+                while True:
+                    frame = self._frames.get()
+                    if frame is None:
+                        return
+                    pipe.write(frame)
+                    pipe.flush()
         except (OSError, ValueError):
             pass  # It has ended, which the other thread tells.
-        finally:
-            try:
-                pipe.close()
-            except OSError:
-                pass
 
     def _read(self) -> None:
-        pipe = self._process.stdout
-        assert pipe is not None
         try:
-            for kind, call, payload in read_frames(pipe):
-                self._loop.post(lambda kind=kind, call=call, payload=payload: self._take(kind, call, payload))  # type: ignore[misc]
+            with self.process.output as pipe:
+                for kind, call, payload in read_frames(pipe):
+                    self._loop.post(partial(self._take, kind, call, payload))
         except (OSError, ValueError):
             pass
-        pipe.close()
-        code = self._process.wait()
+        code = self.process.wait()
         self._frames.put(None)
         self._loop.post(lambda: self._on_end(code))
 
@@ -190,6 +169,67 @@ class _Relay:
             call.on_ended(
                 CallFailure(UNAVAILABLE, f"the process that sends for this one has ended with {code}")
             )
+
+
+class _Process:
+    """A process with pipes. Not `subprocess`: before Python 3.10 that forks, and there gRPC's handlers of a fork, in a
+    process that has inherited it, may wait for ever, with the interpreter's lock."""
+
+    def __init__(self, path: str, arguments: list[str]) -> None:
+        """Raises OSError."""
+        self._lock = threading.Lock()
+        self._has_ended = False
+        theirs_in, ours_out = os.pipe()
+        try:
+            ours_in, theirs_out = os.pipe()
+        except OSError:
+            os.close(theirs_in)
+            os.close(ours_out)
+            raise
+        self.input: IO[bytes] = os.fdopen(ours_out, "wb")
+        self.output: IO[bytes] = os.fdopen(ours_in, "rb")
+        try:
+            self._pid = os.posix_spawn(
+                path,
+                [path, *arguments],
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, theirs_in, 0),
+                    (os.POSIX_SPAWN_DUP2, theirs_out, 1),
+                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                ],
+                # In a group of its own, so that an interrupt of the terminal does not end it before the job.
+                setpgroup=0,
+            )
+        except BaseException:
+            self.input.close()
+            self.output.close()
+            raise
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+
+    def kill(self) -> None:
+        with self._lock:
+            # Not after it was waited for: its number may be another's then.
+            if not self._has_ended:
+                try:
+                    os.kill(self._pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass  # The program waits for all its children by itself.
+
+    def wait(self) -> int:
+        """Its exit code; minus the signal that ended it. Once."""
+        try:
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+            with self._lock:
+                self._has_ended = True
+                _, status = os.waitpid(self._pid, 0)
+        except ChildProcessError:
+            # The program waits for all its children by itself.
+            self._has_ended = True
+            return 0
+        return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def interpreter() -> str:
