@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.processes import Collector, Store, python_job, until
+from tests.support.processes import UNTIL_S, Collector, Store, python_job, until
 
 #: Longer than any of the jobs takes: one that hangs is a failure, not a wait for ever.
 JOB_S = 120.0
+#: Several times what an acknowledged event takes to show, with the small segments of these tests.
+SETTLED_S = 2.0
 runs = itertools.count(1)
 
 
@@ -120,6 +122,20 @@ class Run:
         counted = until(self.counted, lambda now: now.events >= events and now.gaps == 0)
         assert (counted.events, counted.distinct, counted.gaps) == (events, events, 0), counted
         return counted
+
+    def settled(self) -> Counted:
+        """Waits until nothing more comes, for a job that has ended and of whose events nobody knows the number."""
+        before = self.counted()
+        deadline_s = time.monotonic() + UNTIL_S
+        while True:
+            time.sleep(SETTLED_S)
+            now = self.counted()
+            if now == before and now.events > 0:
+                break
+            assert time.monotonic() < deadline_s, now
+            before = now
+        assert (now.distinct, now.gaps) == (now.events, 0), now
+        return now
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_two_ranks_under_torchrun_show_both_loss_curves(run: Run) -> None:
     assert finished.returncode == 0, finished.stderr
     accuracy, steps = re.search(r"accuracy ([\d.]+) after (\d+) steps", finished.stdout).groups()  # type: ignore[union-attr]
     assert float(accuracy) > 0.8, finished.stdout
-    run.stored(run.counted().events)
+    run.settled()
     assert run.rows("rank, count() AS n", "AND name = 'train.step' GROUP BY rank ORDER BY rank") == [
         {"rank": 0, "n": int(steps)},
         {"rank": 1, "n": int(steps)},
@@ -64,7 +64,7 @@ def test_recorded_requests_are_served_and_each_is_an_event(run: Run) -> None:
     command = [sys.executable, str(EXAMPLES / "inference" / "main.py"), "--requests", "100", "--speed", "200"]
     finished = run_command(command, {**run.environment, "SLUICE_PROJECT": ""}, 300)
     assert finished.returncode == 0, finished.stderr
-    run.stored(run.counted().events)
+    run.settled()
     answers = questions("inference", run)
     (latency,) = answers["How long do requests take, and how long until their first token?"]
     assert latency["requests"] > 90

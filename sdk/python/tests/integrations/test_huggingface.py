@@ -43,8 +43,7 @@ def test_what_a_trainer_logs_is_there_with_its_step(run: Run, tmp_path_factory: 
     folder = tmp_path_factory.mktemp("trainer")  # type: ignore[attr-defined]
     finished = run.do(TRAINING.replace("FOLDER", str(folder)))
     assert finished.out.splitlines()[-1] == "40"
-    counted = run.counted()
-    run.stored(counted.events)
+    run.settled()
     names = {row["name"]: row["n"] for row in run.rows("name, count() AS n", "GROUP BY name")}
     assert names == {
         "train.begin": 1,

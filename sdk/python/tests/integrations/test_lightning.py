@@ -57,7 +57,7 @@ def training(package: str, folder: Path, logger: str = "", devices: str = "devic
 def test_what_a_module_logs_is_there_with_its_step(run: Run, package: str, tmp_path: Path) -> None:
     finished = run.do(training(package, tmp_path))
     assert finished.out.splitlines()[-1] == f"tests {run.name}"
-    run.stored(run.counted().events)
+    run.settled()
     logs = run.rows(
         "step, metrics", "AND name = 'train.log' AND mapContains(metrics, 'loss') ORDER BY sequence"
     )
@@ -82,7 +82,7 @@ def test_what_a_module_logs_is_there_with_its_step(run: Run, package: str, tmp_p
 def test_options_make_a_logger_of_its_own(run: Run, tmp_path: Path) -> None:
     finished = run.do(training("pytorch_lightning", tmp_path, 'project="lines", job="fit"'))
     assert finished.out.splitlines()[-1] == f"lines {run.name}"
-    run.stored(run.counted().events)
+    run.settled()
     assert run.rows("DISTINCT project, job") == [{"project": "lines", "job": "fit"}]
 
 
@@ -96,7 +96,7 @@ def test_two_processes_of_a_distributed_training_log_once_or_each_if_asked_to(
     finished = run.finish(run.script(script, {"SLUICE_RUN": ""}))
     assert finished.code == 0, finished
     run.name = finished.out.split()[-1]
-    run.stored(run.counted().events)
+    run.settled()
     steps = run.rows(
         "rank, count() AS n",
         "AND name = 'train.log' AND mapContains(metrics, 'loss') GROUP BY rank ORDER BY rank",

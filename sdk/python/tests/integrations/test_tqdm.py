@@ -18,7 +18,7 @@ for _ in tqdm(range(5), disable=True, log=log): pass
 """
     )
     assert "load: 100%" in finished.err
-    run.stored(run.counted().events)
+    run.settled()
     rows = run.rows("metrics, attributes", "AND name = 'load.progress' ORDER BY sequence")
     assert len(rows) > 2
     done = [row["metrics"]["done"] for row in rows]
