@@ -581,9 +581,10 @@ class Stuck:
 
     def __init__(self) -> None:
         self.counts = DeliveryCounts()
+        self.notices = 0
 
     def notice_open(self) -> None:
-        pass
+        self.notices += 1
 
     def notice_sealed(self) -> None:
         pass
@@ -598,21 +599,53 @@ class Stuck:
         pass
 
 
-def test_while_the_sending_thread_hangs_memory_is_bounded_and_what_is_dropped_is_counted() -> None:
+def stuck_core() -> Core:
+    buffer = RequestBuffer(
+        buffer_bytes=65_536,
+        request_bytes=8192,
+        reader=EventReader(),
+        encode=encode_blocks,
+        clock=SYSTEM_CLOCK,
+    )
+    buffer.intake.gathered_s -= 3600
+    return Core(bytes(16), Outlet(buffer, Stuck(), None))
+
+
+def logger_of(make: Callable[[], Core]) -> Logger:
     settings = resolve_options({"buffer_bytes": 65_536}, variables={}, host="h", new_run=lambda: "r")
+    return Logger(settings, make, Diagnostics(lambda diagnostic: None))
 
-    def make() -> Core:
-        buffer = RequestBuffer(
-            buffer_bytes=65_536,
-            request_bytes=8192,
-            reader=EventReader(),
-            encode=encode_blocks,
-            clock=SYSTEM_CLOCK,
-        )
-        buffer.intake.gathered_s -= 3600
-        return Core(bytes(16), Outlet(buffer, Stuck(), None))
 
-    log = Logger(settings, make, Diagnostics(lambda diagnostic: None))
+def test_a_thread_that_goes_idle_in_the_middle_of_a_log_call_is_woken() -> None:
+    core = stuck_core()
+    log = logger_of(lambda: core)
+    log.event("e", a=1.0)
+    intake = core.intake
+
+    class Slow(list[Any]):
+        def extend(self, values: Any) -> None:
+            intake.limit = 0
+            super().extend(values)
+
+    intake.items, intake.limit = Slow(intake.items), 1000
+    log.event("e", a=1.0)
+    assert isinstance(core.deliverer, Stuck)
+    assert core.deliverer.notices == 2
+
+
+def test_a_child_that_cannot_have_a_producer_of_its_own_logs_nothing_of_its_parents() -> None:
+    cores = [stuck_core()]
+    log = logger_of(lambda: cores.pop())
+    log.event("parent")
+    with pytest.raises(IndexError):
+        log.after_fork()
+    log.event("child")
+    assert log.stats().dropped["closed"] == 1
+    assert log._intake.events == 1
+
+
+def test_while_the_sending_thread_hangs_memory_is_bounded_and_what_is_dropped_is_counted() -> None:
+    log = logger_of(stuck_core)
     for index in range(5000):
         log.event("e", step=index, a=1.0)
         log.info("x" * 1000)

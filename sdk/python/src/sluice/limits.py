@@ -71,13 +71,13 @@ GATHER_EVENTS = 1024
 WAITING_EVENTS_MIN = 256
 #: However full the buffer, texts of this share of it may.
 WAITING_TEXT_SHARE = 1 / 8
-#: How long a log call may wait for a thread that gathers and does not keep up, before its event is dropped: a job that
-#: does nothing but log, on several threads perhaps, leaves it no turn of the interpreter. So long at a time …
+#: A log call may wait for a thread that gathers and does not keep up, before its event is dropped: a job that does
+#: nothing but log, on very many threads perhaps, leaves it no turn of the interpreter, and would wait for its own next
+#: turn no less. First so long, then twice as long, up to so many times: 31 ms in all.
 CATCH_UP_S = 0.001
-#: … and so often.
 CATCH_UPS = 5
 #: A thread that has not gathered for this long does not count as one that gathers.
-STALLED_S = 0.2
+STALLED_S = 1.0
 #: Nested lists and objects are written up to this depth.
 JSON_DEPTH = 100
 #: Names and keys of all shapes that are remembered; when full, they are met anew. Ten times what a large program has.

@@ -173,6 +173,9 @@ class Logger:
                 items = intake.items
                 if len(items) < intake.limit:
                     items.extend((_monotonic_ns(), name, fields))
+                    if intake.limit == 0:
+                        # The thread went idle between the two lines above.
+                        self._look_around(self._core)
                     return
         self._log(name, fields)
 
@@ -313,6 +316,9 @@ class Logger:
     def after_fork(self) -> None:
         """From here on another producer. Nothing of the parent's is touched: another thread may have held its locks."""
         if self._closed is None:
+            # First, so that whatever happens nothing of the parent's is delivered from here.
+            self._intake.closed_to = CLOSED_TO_ALL
+            self._intake.limit = 0
             self._begin()
 
     def log_unhandled(self, error: BaseException, where: str) -> None:
@@ -399,11 +405,11 @@ class Logger:
         intake, buffer = core.intake, core.buffer
         if buffer.has_place():
             return True
-        for _ in range(CATCH_UPS):
+        for attempt in range(CATCH_UPS):
             core.deliverer.notice_sealed()
             if time.monotonic() - intake.gathered_s > STALLED_S or severity <= intake.closed_to:
                 return False
-            time.sleep(CATCH_UP_S)
+            time.sleep(CATCH_UP_S * 2**attempt)
             if buffer.has_place():
                 return severity > intake.closed_to
         return False

@@ -102,7 +102,11 @@ def _is_multiprocessing_child() -> bool:
 def _after_fork() -> None:
     _deferred.clear()
     for logger in list(_loggers.values()):
-        logger.after_fork()
+        try:
+            logger.after_fork()
+        except Exception:
+            # It is closed here, then; the others need not be.
+            pass
 
 
 def _hook_exceptions() -> None:

@@ -86,7 +86,7 @@ class RequestBuffer(FrozenRequests):
     def gather(self) -> None:
         """Takes in what was logged since the last time, as much as there is at the moment."""
         intake = self.intake
-        intake.gathered_s = self.clock.monotonic_ns() / 1e9
+        self._note_time()
         count, texts = intake.events, len(intake.text_sizes)
         if count > 0:
             # At once, because what stays behind in a long list is moved whenever something is taken from its front.
@@ -209,12 +209,17 @@ class RequestBuffer(FrozenRequests):
 
     def _gather(self, items: list[Any]) -> None:
         """Moves events that were taken from the intake into drafts."""
+        self._note_time()
         times = self._event_clock.times(items[0::PER_EVENT])
         with self.changing:
             # What was in hand when the buffer was closed is counted as lost already.
             if not self.is_closed:
                 self._take(times, items[1::PER_EVENT], items[2::PER_EVENT])
                 self.in_hand -= len(times)
+
+    def _note_time(self) -> None:
+        """So that log calls see that the thread is at work."""
+        self.intake.gathered_s = self.clock.monotonic_ns() / 1e9
 
     def _lose_in_hand(self) -> None:
         """What is left in hand is so by a fault of the SDK. It is counted, if not delivered."""
