@@ -363,13 +363,14 @@ class Logger:
             if size > EVENT_BYTES:
                 self._drop(core, "too_large")
                 return
-            if not self._has_place(core, severity):
+            if not (intake.has_place() or self._catches_up(core, severity)):
                 self._drop(core, "buffer_full")
                 return
             if size > FAST_TEXT_CHARS:
                 intake.count_text(size)
             intake.items.extend((_monotonic_ns(), head, kept.fields))
-            self._look_around(core)
+            if len(intake.items) >= intake.limit:
+                self._look_around(core)
         except Oversized:
             self._drop(core, "too_large")
         except Exception as error:
@@ -399,18 +400,16 @@ class Logger:
         if intake.closed_to == 0:
             self._look_around(core)
 
-    def _has_place(self, core: Core, severity: int) -> bool:
-        """Whether the event may wait to be gathered. While threads log faster than one of them can gather, each waits a
-        moment, so that it gets its turn; if it does not gather at all, nobody waits for it."""
-        intake, buffer = core.intake, core.buffer
-        if buffer.has_place():
-            return True
+    def _catches_up(self, core: Core, severity: int) -> bool:
+        """Whether the event may wait to be gathered after all. While threads log faster than one of them can gather,
+        each waits a moment, so that it gets its turn; if it does not gather at all, nobody waits for it."""
+        intake = core.intake
         for attempt in range(CATCH_UPS):
             core.deliverer.notice_sealed()
             if time.monotonic() - intake.gathered_s > STALLED_S or severity <= intake.closed_to:
                 return False
             time.sleep(CATCH_UP_S * 2**attempt)
-            if buffer.has_place():
+            if intake.has_place():
                 return severity > intake.closed_to
         return False
 
@@ -420,11 +419,11 @@ class Logger:
         if intake.closed_to == CLOSED_TO_ALL:
             return
         if intake.limit == 0 and intake.closed_to == 0:
-            intake.limit = PER_EVENT * min(WAKE_EVENTS, core.buffer.waiting_events_max())
+            intake.limit = min(PER_EVENT * WAKE_EVENTS, intake.items_max)
             core.deliverer.notice_open()
         elif len(intake.items) >= intake.limit:
             if intake.closed_to == 0:
-                intake.limit = PER_EVENT * core.buffer.waiting_events_max()
+                intake.limit = intake.items_max
             core.deliverer.notice_sealed()
 
     def _target(self) -> int:

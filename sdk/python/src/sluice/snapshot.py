@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple, Optional
+from typing import Any
 
 from sluice.encode.value import Deferred, Oversized, Plain, Unencodable, plain
 from sluice.limits import EVENT_BYTES
@@ -16,13 +16,21 @@ _MICROSECOND = timedelta(microseconds=1)
 _DEFERRED_BYTES = 1024
 
 
-class Snapshot(NamedTuple):
-    fields: dict[str, Plain]
-    #: About what the fields take in memory, beyond their places.
-    size: int
-    field_errors: int
-    #: The last of the errors, in words.
-    problem: Optional[str]  # noqa: UP045 (evaluated by NamedTuple on Python 3.9)
+_INT64 = 2**63
+
+
+class Snapshot:
+    """What is kept of the fields of one event."""
+
+    __slots__ = ("field_errors", "fields", "problem", "size")
+
+    def __init__(self, fields: dict[str, Plain], size: int) -> None:
+        self.fields = fields
+        #: About what the fields take in memory, beyond their places.
+        self.size = size
+        self.field_errors = 0
+        #: The last of the errors, in words.
+        self.problem = ""
 
 
 def snapshot(fields: Mapping[Any, object], is_literal: bool) -> Snapshot:
@@ -30,31 +38,50 @@ def snapshot(fields: Mapping[Any, object], is_literal: bool) -> Snapshot:
 
     `is_literal`: no name is reserved.
     """
-    kept: dict[str, Plain] = {}
-    size = errors = 0
-    problem = None
-    for given, value in fields.items():
-        key = given if type(given) is str else str(given)
-        try:
-            keep = plain(value) if is_literal else _plain_of(key, value)
-        except Oversized:
-            raise
-        except Exception as error:
-            errors += 1
-            problem = f"field {key[:100]!r} is left out: {_words(error)}"
+    kept: dict[Any, Any] = dict(fields)
+    if set(map(type, kept)) != {str}:
+        kept = {key if type(key) is str else str(key): value for key, value in kept.items()}
+    result = Snapshot(kept, sum(map(len, kept)))
+    size = 0
+    for key, value in list(kept.items()):
+        kind = type(value)
+        if kind is float or kind is bool or value is None:
             continue
-        kept[key] = keep
-        size += len(key)
-        kind = type(keep)
         if kind is str:
-            size += len(keep)  # type: ignore[arg-type]
-        elif kind is int:
-            size += keep.bit_length() // 8  # type: ignore[union-attr]
-        elif kind is Deferred:
-            size += _DEFERRED_BYTES
+            size += len(value)
+        elif kind is int and -_INT64 <= value < _INT64:
+            continue
+        elif isinstance(value, float):
+            # NumPy's double, which means of lists are.
+            kept[key] = float.__float__(value)
+        else:
+            size += _convert(result, key, value, is_literal)
         if size > EVENT_BYTES:
             raise Oversized
-    return Snapshot(kept, size, errors, problem)
+    result.size += size
+    return result
+
+
+def _convert(result: Snapshot, key: str, value: object, is_literal: bool) -> int:
+    """Replaces a value by what is kept of it, or leaves it out; returns what that takes."""
+    try:
+        keep = plain(value) if is_literal else _plain_of(key, value)
+    except Oversized:
+        raise
+    except Exception as error:
+        result.field_errors += 1
+        result.problem = f"field {key[:100]!r} is left out: {_words(error)}"
+        del result.fields[key]
+        return 0
+    result.fields[key] = keep
+    kind = type(keep)
+    if kind is float:
+        return 0
+    if kind is str:
+        return len(keep)  # type: ignore[arg-type]
+    if kind is int:
+        return keep.bit_length() // 8  # type: ignore[union-attr]
+    return _DEFERRED_BYTES if kind is Deferred else 0
 
 
 def _plain_of(key: str, value: object) -> Plain:

@@ -76,10 +76,10 @@ class ModelJob:
         """As `Logger._log`, with the test's clock, and a delivery's thread that is as fast as can be."""
         intake = self.buffer.intake
         self.logged += 1
-        if severity > intake.closed_to and intake.events >= self.buffer.waiting_events_max():
+        if severity > intake.closed_to and not intake.has_place():
             self.delivery.notice_sealed()
             self.loop.run_posted()
-        if severity <= intake.closed_to or intake.events >= self.buffer.waiting_events_max():
+        if severity <= intake.closed_to or not intake.has_place():
             intake.drop("buffer_full")
         else:
             size = sum(len(str(value)) for value in fields.values())
@@ -92,7 +92,7 @@ class ModelJob:
             self.delivery.notice_open()
         elif len(intake.items) >= intake.limit:
             if intake.closed_to == 0:
-                intake.limit = PER_EVENT * self.buffer.waiting_events_max()
+                intake.limit = intake.items_max
             self.delivery.notice_sealed()
 
     def flush(self) -> list[bool]:

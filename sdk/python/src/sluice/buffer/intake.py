@@ -39,9 +39,11 @@ class Intake:
         "gathered_s",
         "is_watched",
         "items",
+        "items_max",
         "limit",
         "problem",
         "text_bytes",
+        "text_bytes_max",
         "text_sizes",
     )
 
@@ -52,6 +54,9 @@ class Intake:
         #: Bytes of long texts and the like in `items`, each, and in sum (about).
         self.text_sizes: list[int] = []
         self.text_bytes = 0
+        #: How much of both may wait.
+        self.items_max = 0
+        self.text_bytes_max = 0.0
         #: Events up to this severity are dropped; 0: none.
         self.closed_to = 0
         #: Whether the delivery's thread looks here soon without being told.
@@ -81,8 +86,9 @@ class Intake:
             # Two threads that count at the same time may lose one of the two.
             self.text_bytes = 0
 
-    def is_closed_to(self, severity: int) -> bool:
-        return severity <= self.closed_to
+    def has_place(self) -> bool:
+        """Whether one more event may wait."""
+        return len(self.items) < self.items_max and self.text_bytes < self.text_bytes_max
 
     def drop(self, reason: LossReason) -> None:
         """Counts an event that is not kept."""

@@ -82,6 +82,7 @@ class RequestBuffer(FrozenRequests):
         self._first_s = 0.0
         #: The draft that was evicted from last.
         self._evicting: Draft | None = None
+        self._set_place()
 
     def gather(self) -> None:
         """Takes in what was logged since the last time, as much as there is at the moment."""
@@ -94,6 +95,7 @@ class RequestBuffer(FrozenRequests):
                 taken = intake.items[: count * PER_EVENT]
                 del intake.items[: count * PER_EVENT]
                 self.in_hand = count
+            self._set_place()
             try:
                 self._first_s = taken[0] / 1e9
                 for start in range(0, count, GATHER_EVENTS):
@@ -328,6 +330,7 @@ class RequestBuffer(FrozenRequests):
 
     def _set_limit(self) -> None:
         """Tells log calls how far they may go without asking."""
+        self._set_place()
         intake = self.intake
         if intake.closed_to == CLOSED_TO_ALL:
             return
@@ -343,19 +346,15 @@ class RequestBuffer(FrozenRequests):
         intake.limit = 0
         # Whoever logs after the line above wakes the thread, and who logged before it is seen here.
         if intake.is_watched or self._open is not None or self._sealed or intake.items:
-            intake.limit = min(WAKE_EVENTS, self.waiting_events_max()) * PER_EVENT
+            intake.limit = min(WAKE_EVENTS * PER_EVENT, intake.items_max)
 
-    def waiting_events_max(self) -> int:
-        """How many events may wait in the intake, their texts aside. Even if the buffer is full: they may be worth more
-        than what is in it."""
+    def _set_place(self) -> None:
+        """Tells log calls how much may wait in the intake. Something may even if the buffer is full: it may be worth
+        more than what is in it."""
         room = self.capacity - self.buffered_bytes
-        return max(room // WAITING_EVENT_BYTES - self.in_hand, WAITING_EVENTS_MIN)
-
-    def has_place(self) -> bool:
-        """Whether one more event may wait in the intake."""
-        room = self.capacity - self.buffered_bytes
-        text_bytes_max = max(room, self.capacity * WAITING_TEXT_SHARE)
-        return self.intake.events < self.waiting_events_max() and self.intake.text_bytes < text_bytes_max
+        events = max(room // WAITING_EVENT_BYTES - self.in_hand, WAITING_EVENTS_MIN)
+        self.intake.items_max = events * PER_EVENT
+        self.intake.text_bytes_max = max(room, self.capacity * WAITING_TEXT_SHARE)
 
     def _make_room(self, missing: int, severity: int) -> bool:
         """Evicts the newest events of the lowest severities, if that makes enough room for a higher one."""
