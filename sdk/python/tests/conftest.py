@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+# Before gRPC is, which before Python 3.10 must be told what to do about forks; see sluice/delivery.
+import sluice  # noqa: F401
+
 from .support.fake_collector import FakeCollector
 from .support.logging_job import LoggingJob
 

@@ -230,7 +230,7 @@ def test_a_hundred_threads_log_at_once_and_nothing_is_lost(make_job: MakeJob) ->
         worker.join()
     events = job.events()
     assert job.log.stats().logged == each * threads
-    assert len(events) == each * threads
+    assert len(events) == each * threads, job.log.stats()
     by_worker: dict[float, list[int]] = {}
     for event in events:
         by_worker.setdefault(event.metrics["worker"], []).append(event.step)

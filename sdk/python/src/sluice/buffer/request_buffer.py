@@ -218,6 +218,7 @@ class RequestBuffer(FrozenRequests):
             if not self.is_closed:
                 self._take(times, items[1::PER_EVENT], items[2::PER_EVENT])
                 self.in_hand -= len(times)
+        self._set_place()
 
     def _note_time(self) -> None:
         """So that log calls see that the thread is at work."""
