@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { CommitOutcome } from './commit.js';
 import type { FaultPlan } from './fault-points.js';
+import { holdYoungGeneration } from './heap-flags.js';
 import type { StoreLimits } from './limits.js';
 import type { StoreAddress } from './store/clickhouse.js';
 import type { SealedSegment } from './wal/log.js';
@@ -59,6 +60,8 @@ export class CommitThread {
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     this.#worker = worker;
+    // V8 has set what is held back to its default for all threads.
+    worker.once('online', holdYoungGeneration);
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'finished') this.#finished = true;
       else this.#onOutcome(message.segmentId, message.outcome);

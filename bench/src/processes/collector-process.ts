@@ -1,14 +1,19 @@
 /** The collector in a process of its own. SLUICE_… variables set its limits, as they do for `sluice collector`. */
-import { Collector } from '@sluice/collector/collector.js';
-import { environmentLayer, makeConfig } from '@sluice/collector/config.js';
-import { openLog } from '@sluice/collector/process-log.js';
+import type { Collector as OpenCollector } from '@sluice/collector/collector.js';
+import { holdYoungGeneration } from '@sluice/collector/heap-flags.js';
 import { treeUsage } from '../measure/usage.js';
 import type { CollectorCalls } from './protocol.js';
 import { serve } from './serve.js';
 
-let collector: Collector | undefined;
+// As the command line does: before anything large is loaded.
+holdYoungGeneration();
+const { Collector } = await import('@sluice/collector/collector.js');
+const { environmentLayer, makeConfig } = await import('@sluice/collector/config.js');
+const { openLog } = await import('@sluice/collector/process-log.js');
 
-function started(): Collector {
+let collector: OpenCollector | undefined;
+
+function started(): OpenCollector {
   if (collector === undefined) throw new Error('start comes first');
   return collector;
 }

@@ -1,6 +1,7 @@
 /** All subcommands, their flags and their help. What a subcommand does is loaded only when it runs. */
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { holdYoungGeneration } from '../heap-flags.js';
 import { exitCodeHelp, exitCodes } from './exit-codes.js';
 import { reportFailure } from './failure.js';
 import {
@@ -68,6 +69,7 @@ export function describeProgram(): Command {
       ]),
     )
     .action(async ({ storePort, ...flags }: ConfigFlags & { storePort?: number }) => {
+      holdYoungGeneration();
       const { up } = await import('./up.js');
       await up({ ...flags, ...(storePort !== undefined && { port: storePort }) });
     });
@@ -90,7 +92,11 @@ export function describeProgram(): Command {
         'SLUICE_WAL_DISK_BYTES=107374182400 sluice collector',
       ]),
     )
-    .action(async (flags: ConfigFlags) => (await import('./collector.js')).collector(flags));
+    .action(async (flags: ConfigFlags) => {
+      holdYoungGeneration();
+      const { collector } = await import('./collector.js');
+      await collector(flags);
+    });
 
   program
     .command('store')

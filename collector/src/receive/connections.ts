@@ -9,7 +9,8 @@
  * Invariants:
  * 1. No more than `connections` connections carry calls. One more is told so and closed; beyond
  *    `spareConnections` more, sockets are closed at once.
- * 2. The windows of all open calls together are no more than `windowBytes`, as long as the least window for
+ * 2. While reading is stopped, no connection that was open then is read, but for a few at a time (valve.ts).
+ * 3. The windows of all open calls together are no more than `windowBytes`, as long as the least window for
  *    each call is less than that; clients are told of a smaller window as soon as calls get more.
  */
 import {
@@ -22,10 +23,17 @@ import {
 import type { Server } from '@grpc/grpc-js';
 import { innerLimits, type ReceiveLimits } from '../limits.js';
 import type { Refusal } from './intake.js';
+import type { ReadableConnections } from './valve.js';
 
 interface Internals {
   commonServerOptions?: { settings?: Record<string, unknown> };
   http2Servers?: Map<Http2Server, unknown>;
+}
+
+/** A socket's handle in Node: HTTP/2 reads from it by itself, and offers no way to have it pause. */
+interface SocketHandle {
+  readStop(): number;
+  readStart(): number;
 }
 
 export interface ReceiveNotices {
@@ -38,14 +46,17 @@ export interface RefusableCall {
 
 /** A smaller one would cost more frames than it saves memory. */
 const leastWindowBytes = 4096;
-const { spareConnections, refusedConnectionMs, lingerMs } = innerLimits.receive;
+const { spareConnections, refusedConnectionMs, lingerMs, readAtOnce } = innerLimits.receive;
 
-export class Connections {
+export class Connections implements ReadableConnections {
   readonly #limits: ReceiveLimits;
   readonly #notices: ReceiveNotices;
   /** The open ones, with the window that each was told. */
   readonly #sessions = new Map<ServerHttp2Session, number>();
   readonly #refused = new WeakSet<ServerHttp2Session>();
+  /** Sockets of the open ones, those that are read next first. */
+  readonly #handles = new Set<SocketHandle>();
+  #isStopped = false;
   #windowBytes: number;
   #internals: Internals | undefined;
   #warnedMs = Number.NEGATIVE_INFINITY;
@@ -99,6 +110,35 @@ export class Connections {
     }
   }
 
+  stopReading(): void {
+    this.#isStopped = true;
+    for (const handle of this.#handles) handle.readStop();
+  }
+
+  startReading(): void {
+    this.#isStopped = false;
+    for (const handle of this.#handles) handle.readStart();
+  }
+
+  readNext(): void {
+    const next: SocketHandle[] = [];
+    for (const handle of this.#handles) {
+      if (next.length === readAtOnce) break;
+      next.push(handle);
+    }
+    for (const handle of next) {
+      handle.readStart();
+      // Behind all others.
+      this.#handles.delete(handle);
+      this.#handles.add(handle);
+    }
+    // Sockets are read between timers and this.
+    setImmediate(() => {
+      if (!this.#isStopped) return;
+      for (const handle of next) if (this.#handles.has(handle)) handle.readStop();
+    });
+  }
+
   /** Whether calls of this stream's connection are to be refused. */
   isRefused(stream: ServerHttp2Stream): boolean {
     const { session } = stream;
@@ -108,6 +148,12 @@ export class Connections {
   #add(session: ServerHttp2Session): void {
     // The server's own settings hold it.
     this.#sessions.set(session, this.#windowBytes);
+    const handle = (session.socket as { _handle?: Partial<SocketHandle> })._handle;
+    if (typeof handle?.readStop === 'function' && typeof handle.readStart === 'function') {
+      const known = handle as SocketHandle;
+      this.#handles.add(known);
+      session.once('close', () => this.#handles.delete(known));
+    } else this.#warn({}, 'Node does not let reading from a connection be stopped; bursts take more memory');
     session.on('localSettings', () => this.#tellWindow(session));
     session.once('close', () => this.#sessions.delete(session));
     session.setLocalWindowSize(this.#limits.connectionWindowBytes);
@@ -115,13 +161,18 @@ export class Connections {
     this.#refused.add(session);
     const end = setTimeout(() => session.destroy(), refusedConnectionMs);
     session.once('close', () => clearTimeout(end));
-    const nowMs = performance.now();
-    if (nowMs - this.#warnedMs < 10_000) return;
-    this.#warnedMs = nowMs;
-    this.#notices.warn(
+    this.#warn(
       { connections: this.#sessions.size, limit: this.#limits.connections },
       'connections above receive.connections are refused',
     );
+  }
+
+  /** Once in a while. */
+  #warn(fields: object, message: string): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#warnedMs < 10_000) return;
+    this.#warnedMs = nowMs;
+    this.#notices.warn(fields, message);
   }
 
   /** Shares the windows out again, now that there are `openCalls`. */

@@ -11,21 +11,16 @@ const { everyBytes } = innerLimits.receive.garbage;
 export class FrameGarbage {
   readonly #collectYoung: () => void;
   #bytes = 0;
-  #isDue = false;
 
   constructor(collectYoung: () => void) {
     this.#collectYoung = collectYoung;
   }
 
-  /** So many bytes were read, and are not needed any more once this turn is over. */
+  /** So many bytes were read, and are not needed any more: at once, because a thousand sockets may be read in one turn. */
   add(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes < everyBytes || this.#isDue) return;
-    this.#isDue = true;
-    setImmediate(() => {
-      this.#isDue = false;
-      this.#bytes = 0;
-      this.#collectYoung();
-    });
+    if (this.#bytes < everyBytes) return;
+    this.#bytes = 0;
+    this.#collectYoung();
   }
 }

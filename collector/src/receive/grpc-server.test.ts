@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { Client, type ClientWritableStream, credentials, Metadata } from '@grpc/grpc-js';
 import { paths } from '@sluice/proto';
 import { messageLimits, type ReceiveLimits, receiveLimits, walLimits } from '../limits.js';
 import { MemoryStorage } from '../testing/memory-storage.js';
@@ -112,6 +112,68 @@ test('while the disk stands still, reading stops before memory fills, and goes o
   storage.gate = undefined;
   release();
   for (const answer of await Promise.all(calls)) assert.equal(decodeResponse(answer).durable_sequence, '20');
+});
+
+test('of many connections no more is read than may wait for the disk, none is taken for dead, and all comes in after', async (context) => {
+  const [pendingBytes, waitingBytes, messageBytes] = [mebibyte, mebibyte, 20_000];
+  await open({ pendingBytes, waitingBytes });
+  let release = (): void => undefined;
+  const session = connect(`http://127.0.0.1:${port}`);
+  await once(session, 'remoteSettings');
+  const clients = Array.from(
+    { length: 400 },
+    () =>
+      new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
+  );
+  context.after(() => {
+    release();
+    session.destroy();
+    for (const from of clients) from.close();
+  });
+  const calls = clients.map((from) => {
+    let call!: ClientWritableStream<Buffer>;
+    const answer = new Promise<Buffer>((resolve, reject) => {
+      call = from.makeClientStreamRequest(paths.log, identity, identity, new Metadata(), (error, bytes) =>
+        error === null ? resolve(bytes as Buffer) : reject(error),
+      );
+    });
+    return { call, answer };
+  });
+  for (const [index, { call }] of calls.entries()) {
+    call.write(encodeRequest({ producer: { id: producerId(index + 1) }, first_sequence: '1', events: [{}] }));
+  }
+  // Their handlers read.
+  while (calls.some((_, index) => log.appendedOf(producerId(index + 1).toString('latin1')) === 0)) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  storage.gate = new Promise((resolve) => {
+    release = resolve;
+  });
+  for (const { call } of calls) {
+    for (let sequence = 2; sequence <= 4; sequence++) {
+      call.write(
+        encodeRequest({ first_sequence: String(sequence), events: [{ body: 'x'.repeat(messageBytes) }] }),
+      );
+    }
+    call.end();
+  }
+  let most = 0;
+  for (let look = 0; look < 100; look++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    most = Math.max(most, server.heldBytes);
+  }
+  // Of 24 MB that are sent, and of 19 that flow control lets come: a connection that was read has one message waiting, and
+  // has brought its others too.
+  const mostBytes = 10 * mebibyte;
+  assert.ok(most > waitingBytes, `only ${most} bytes came in: the test did not stop the reading`);
+  assert.ok(most <= mostBytes, `${most} bytes are held; ${mostBytes} are expected at most`);
+  await new Promise<void>((resolve, reject) => {
+    session.ping((error) => (error === null ? resolve() : reject(error)));
+  });
+  storage.gate = undefined;
+  release();
+  for (const { answer } of calls) assert.equal(decodeResponse(await answer).durable_sequence, '4');
+  assert.equal(server.heldBytes, 0);
 });
 
 test('a call that carries nothing for too long is ended, and what it brought stays', async () => {

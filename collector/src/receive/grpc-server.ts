@@ -23,7 +23,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { type LogResponse, loaderOptions, protoPath, rejectionReasons } from '@sluice/proto';
 import { SluiceError } from '../errors.js';
 import { reach } from '../fault-points.js';
-import type { MessageLimits, ReceiveLimits } from '../limits.js';
+import { innerLimits, type MessageLimits, type ReceiveLimits } from '../limits.js';
 import type { WriteAheadLog } from '../wal/log.js';
 import { admissionInterceptor, type CallAdmission } from './admission.js';
 import { CallPace } from './call-pace.js';
@@ -34,8 +34,10 @@ import { Inflater } from './inflater.js';
 import { type Acknowledgment, CallIntake, type Refusal } from './intake.js';
 import { MessageMemory } from './message-memory.js';
 import { type Ownership, ownsAll } from './ownership.js';
+import { PieceMemory } from './piece-memory.js';
 import { Reception } from './reception.js';
 import { toStatus } from './status.js';
+import { Valve } from './valve.js';
 
 export interface GrpcServerOptions {
   readonly log: WriteAheadLog;
@@ -53,8 +55,7 @@ export interface GrpcServerOptions {
 
 const identity = (bytes: Buffer): Buffer => bytes;
 const monotonic = (): number => performance.now();
-/** How often it looks for calls that take too long. */
-const sweepEveryMs = 250;
+const { sweepMs, pieces } = innerLimits.receive;
 
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
@@ -62,14 +63,16 @@ export class GrpcServer {
   #stopping: Promise<void> | undefined;
   readonly #reception: Reception;
   readonly #connections: Connections;
+  readonly #valve: Valve;
   readonly #inflater: Inflater;
   readonly #pace: CallPace;
-  readonly #memory = new MessageMemory();
+  readonly #memory = { messages: new MessageMemory(), pieces: new PieceMemory() };
   readonly #garbage: FrameGarbage;
-  readonly #release = (message: Buffer): void => this.#memory.release(message);
+  readonly #release = (message: Buffer): void => this.#memory.messages.release(message);
   /** Calls by their streams, from the headers until the stream is closed. */
   readonly #calls = new Map<object, GuardedCall>();
   #sweep: NodeJS.Timeout | undefined;
+  #trimmedMs = monotonic();
   #isUnguarded = false;
 
   constructor(options: GrpcServerOptions) {
@@ -77,6 +80,7 @@ export class GrpcServer {
     const { limits, messageLimits, notices } = options;
     this.#reception = new Reception(limits, monotonic);
     this.#connections = new Connections(limits, notices);
+    this.#valve = new Valve(limits, this.#connections);
     this.#pace = new CallPace(limits, monotonic);
     this.#garbage = new FrameGarbage(options.collectYoung ?? (() => undefined));
     this.#inflater = new Inflater(messageLimits.messageBytes, limits.inflateAtOnce);
@@ -85,6 +89,11 @@ export class GrpcServer {
   /** Calls that have no answer yet. */
   get openCalls(): number {
     return this.#reception.calls;
+  }
+
+  /** Bytes of messages that have arrived and are not in the log's hands. */
+  get heldBytes(): number {
+    return this.#reception.heldBytes;
   }
 
   /** Calls that were refused for what they held, by the limit's name. */
@@ -136,7 +145,7 @@ export class GrpcServer {
     });
     this.#connections.attach((stream) => this.#calls.get(stream));
     this.#server = server;
-    this.#sweep = setInterval(() => this.#endSlowCalls(), sweepEveryMs);
+    this.#sweep = setInterval(() => this.#endSlowCalls(), sweepMs);
     this.#sweep.unref();
     return port;
   }
@@ -181,6 +190,7 @@ export class GrpcServer {
       memory: this.#memory,
       garbage: this.#garbage,
       reception: this.#reception,
+      valve: this.#valve,
       inflater: this.#inflater,
       monotonic,
     });
@@ -253,6 +263,11 @@ export class GrpcServer {
     const nowMs = monotonic();
     for (const call of this.#calls.values()) call.sweep(nowMs);
     this.#reception.sweep();
+    this.#valve.sweep();
+    if (nowMs - this.#trimmedMs >= pieces.trimMs) {
+      this.#trimmedMs = nowMs;
+      this.#memory.pieces.trim();
+    }
     this.#connections.share(this.#calls.size);
   }
 }

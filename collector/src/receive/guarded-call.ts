@@ -14,8 +14,10 @@ import type { Inflater } from './inflater.js';
 import type { Refusal } from './intake.js';
 import { MessageDecoder, prefixBytes } from './message-decoder.js';
 import type { MessageMemory } from './message-memory.js';
+import type { PieceMemory } from './piece-memory.js';
 import type { HoldingCall, Reception } from './reception.js';
 import { toStatus } from './status.js';
+import type { Valve } from './valve.js';
 
 export interface GrpcInternals {
   stream: ServerHttp2Stream;
@@ -29,9 +31,10 @@ export interface GuardedCallOptions {
   readonly isUnary: boolean;
   readonly limits: ReceiveLimits;
   readonly messageBytes: number;
-  readonly memory: MessageMemory;
+  readonly memory: { readonly messages: MessageMemory; readonly pieces: PieceMemory };
   readonly garbage: FrameGarbage;
   readonly reception: Reception;
+  readonly valve: Valve;
   readonly inflater: Inflater;
   readonly monotonic: () => number;
 }
@@ -59,6 +62,8 @@ export class GuardedCall implements HoldingCall {
   /** Complete, with its prefix, and not yet taken by the handler. */
   #waitingBytes = 0;
   #accounted = 0;
+  /** Of `#waitingBytes`, what the valve was told. */
+  #valved = 0;
   #isPaused = false;
   #isOver = false;
   #isHalfClosed = false;
@@ -223,6 +228,13 @@ export class GuardedCall implements HoldingCall {
   }
 
   #account(): void {
+    // A unary call's message waits for its client, too.
+    const waiting = this.#isOver || this.#options.isUnary ? 0 : this.#waitingBytes;
+    if (waiting !== this.#valved) {
+      const change = waiting - this.#valved;
+      this.#valved = waiting;
+      this.#options.valve.account(change);
+    }
     const held = this.#isOver
       ? 0
       : this.#stream.readableLength +

@@ -4,20 +4,19 @@
  * its own: a 16 MiB message sent byte by byte would cost it gigabytes.
  *
  * Invariants:
- * 1. `heldBytes` is what an incomplete message occupies: at most four times what was received of it, and
- *    twice from 1 MiB on; or all of it, in memory that was kept free.
+ * 1. `heldBytes` is what an incomplete message occupies: what was received of it and less than a piece; or all of a
+ *    large one, in memory that was kept free.
  * 2. No more than `messagesAtOnce` complete messages are returned; the rest of the bytes goes back.
  * 3. Of a message that is not complete and may not be read on, nothing more than its prefix is taken.
  */
 import { innerLimits } from '../limits.js';
 import type { MessageMemory } from './message-memory.js';
+import { type PieceMemory, pieceBytes } from './piece-memory.js';
 
 export const prefixBytes = 5;
-/** Least first buffer of a message: little, so that thousands of slow clients cost little. */
-const firstBytes = 1024;
-/** Up to here an SDK's requests go: they grow in few steps, so that little is copied. */
-const manyBytes = 1024 * 1024;
 const { messagesAtOnce } = innerLimits.receive;
+/** Few producers send such messages: these are received where they stay, which saves a copy. */
+const { leastBytes: largeBytes } = innerLimits.receive.memory.large;
 const nothing = Buffer.alloc(0);
 
 export class MessageTooLarge extends Error {}
@@ -32,23 +31,31 @@ export interface DecoderOwner {
 export class MessageDecoder {
   readonly #messageBytes: number;
   readonly #memory: MessageMemory;
+  readonly #pieceMemory: PieceMemory;
   readonly #owner: DecoderOwner;
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixLength = 0;
-  /** Room for the message's prefix and as much of it as has come, or more; empty until something is read. */
+  /** Room for the whole message and its prefix, if it is large; else empty. */
   #message: Buffer = nothing;
+  /** What has come of it, prefix included, if it is not. */
+  #pieces: number[] = [];
   #length = 0;
   /** With its prefix; 0 between messages. */
   #wanted = 0;
 
-  constructor(messageBytes: number, memory: MessageMemory, owner: DecoderOwner) {
+  constructor(
+    messageBytes: number,
+    memory: { readonly messages: MessageMemory; readonly pieces: PieceMemory },
+    owner: DecoderOwner,
+  ) {
     this.#messageBytes = messageBytes;
-    this.#memory = memory;
+    this.#memory = memory.messages;
+    this.#pieceMemory = memory.pieces;
     this.#owner = owner;
   }
 
   get heldBytes(): number {
-    return this.#message.length;
+    return this.#message.length + this.#pieces.length * pieceBytes;
   }
 
   get isInMessage(): boolean {
@@ -63,6 +70,7 @@ export class MessageDecoder {
   /** Drops the message that has begun. */
   clear(): void {
     if (this.#message.length > 0) this.#memory.release(this.#message);
+    this.#releasePieces();
     this.#next();
   }
 
@@ -116,27 +124,46 @@ export class MessageDecoder {
   }
 
   #take(data: Buffer, at: number): number {
+    const taken = Math.min(data.length - at, this.missingBytes);
+    const isComplete = taken === this.missingBytes;
     if (this.#length === 0) {
-      const available = prefixBytes + data.length - at;
-      const bytes = Math.min(this.#wanted, Math.max(available, firstBytes));
-      this.#message = this.#memory.takeKept(this.#wanted) ?? this.#memory.take(bytes);
-      this.#length = this.#prefix.copy(this.#message);
-    }
-    let message = this.#message;
-    const taken = Math.min(data.length - at, this.#wanted - this.#length);
-    const needed = this.#length + taken;
-    if (needed > message.length) {
-      // The memory may add a quarter to it.
-      const factor = message.length < manyBytes ? 3 : 1.5;
-      const bytes = Math.min(this.#wanted, Math.max(needed, Math.floor(message.length * factor)));
-      const larger = this.#memory.take(bytes);
-      message.copy(larger, 0, 0, this.#length);
-      this.#memory.release(message);
-      this.#message = larger;
-      message = larger;
-    }
-    data.copy(message, this.#length, at, at + taken);
-    this.#length = needed;
+      if (isComplete) this.#message = this.#memory.take(this.#wanted);
+      else if (this.#wanted >= largeBytes) this.#message = this.#memory.takeKept(this.#wanted) ?? nothing;
+      this.#append(this.#prefix, 0, prefixBytes);
+    } else if (isComplete && this.#message.length === 0) this.#join();
+    this.#append(data, at, at + taken);
     return taken;
+  }
+
+  #append(data: Buffer, from: number, end: number): void {
+    if (this.#message.length > 0) {
+      data.copy(this.#message, this.#length, from, end);
+      this.#length += end - from;
+      return;
+    }
+    for (let at = from; at < end; ) {
+      const offset = this.#length % pieceBytes;
+      if (offset === 0) this.#pieces.push(this.#pieceMemory.take());
+      const count = Math.min(end - at, pieceBytes - offset);
+      this.#pieceMemory.write(this.#pieces.at(-1) as number, offset, data, at, at + count);
+      at += count;
+      this.#length += count;
+    }
+  }
+
+  /** Moves what has come into memory that has room for the rest. */
+  #join(): void {
+    const message = this.#memory.take(this.#wanted);
+    for (let at = 0; at < this.#length; at += pieceBytes) {
+      const piece = this.#pieces[at / pieceBytes] as number;
+      this.#pieceMemory.read(piece, Math.min(pieceBytes, this.#length - at), message, at);
+    }
+    this.#releasePieces();
+    this.#message = message;
+  }
+
+  #releasePieces(): void {
+    for (const piece of this.#pieces) this.#pieceMemory.release(piece);
+    this.#pieces.length = 0;
   }
 }

@@ -5,7 +5,7 @@
  * Invariants:
  * 1. A buffer is handed out to one holder at a time; who releases it looks at no view of it any more.
  * 2. One that is never released costs nothing but the new one that is made in its place.
- * 3. What is kept free is at most `keptBytes`.
+ * 3. What is kept free is at most `keptBytes`, of the sizes that were released last.
  */
 import { innerLimits } from '../limits.js';
 
@@ -14,6 +14,7 @@ const isOut = Symbol('handed out');
 type Marked = ArrayBufferLike & { [isOut]?: boolean };
 
 const { keptBytes, leastBytes } = innerLimits.receive.memory;
+const largestPower = 256 * 1024;
 
 export class MessageMemory {
   /** Free buffers by their size. */
@@ -24,7 +25,7 @@ export class MessageMemory {
     return this.#freeBytes;
   }
 
-  /** At least `bytes`, and at most a quarter more. What it holds is anybody's. */
+  /** At least `bytes`, and less than twice as much. What it holds is anybody's. */
   take(bytes: number): Buffer {
     if (bytes < leastBytes) return Buffer.allocUnsafe(bytes);
     const size = sizeFor(bytes);
@@ -48,6 +49,7 @@ export class MessageMemory {
     if (buffer.byteLength < leastBytes || buffer[isOut] !== true) return;
     buffer[isOut] = false;
     const size = buffer.byteLength;
+    this.#makeRoom(size);
     if (this.#freeBytes + size > keptBytes) return;
     const whole = message.length === size ? message : Buffer.from(buffer, 0, size);
     const list = this.#free.get(size);
@@ -55,10 +57,24 @@ export class MessageMemory {
     else list.push(whole);
     this.#freeBytes += size;
   }
+
+  /** Gives up what is free of other sizes: messages are as large as producers make them at the moment. */
+  #makeRoom(size: number): void {
+    for (const [other, list] of this.#free) {
+      if (other === size) continue;
+      while (list.length > 0 && this.#freeBytes + size > keptBytes) {
+        list.pop();
+        this.#freeBytes -= other;
+      }
+      if (this.#freeBytes + size <= keptBytes) return;
+    }
+  }
 }
 
-/** The next size up, of four in each power of two. */
+/** Few sizes, so that what is free fits what comes: the next power of two, and of large ones a step of a quarter. */
 function sizeFor(bytes: number): number {
-  const step = 2 ** (29 - Math.clz32(bytes));
+  const power = 2 ** (32 - Math.clz32(bytes - 1));
+  if (power <= largestPower) return power;
+  const step = power / 8;
   return Math.ceil(bytes / step) * step;
 }

@@ -107,21 +107,25 @@ export class Reception {
 
   #arrange(): void {
     const { receivingBytes } = this.#limits;
-    const begun = [...this.#calls].filter(({ missingBytes }) => missingBytes > 0);
+    const isPressed = this.isPressed;
+    let begun: { readonly call: HoldingCall; readonly missingBytes: number }[] = [];
+    for (const call of this.#calls) {
+      const { missingBytes } = call;
+      if (missingBytes > 0) begun.push({ call, missingBytes });
+    }
+    if (isPressed) begun = begun.sort((a, b) => a.missingBytes - b.missingBytes);
     this.#isAnyonePaused = false;
-    let room = this.isPressed ? receivingBytes - this.#heldBytes : Number.POSITIVE_INFINITY;
-    if (this.isPressed) begun.sort((a, b) => a.missingBytes - b.missingBytes);
-    for (const [place, call] of begun.entries()) {
-      room -= call.missingBytes;
+    let room = isPressed ? receivingBytes - this.#heldBytes : Number.POSITIVE_INFINITY;
+    for (const [place, { call, missingBytes }] of begun.entries()) {
+      room -= missingBytes;
       // One always reads, so that a message of any size comes through.
       const hasRoom = room >= 0 || place === 0;
-      call.isLetOn = hasRoom && this.isPressed;
-      if (hasRoom) {
-        if (call.isPaused) call.resume();
-        continue;
+      call.isLetOn = hasRoom && isPressed;
+      if (hasRoom === call.isPaused) {
+        if (hasRoom) call.resume();
+        else call.pause();
       }
-      this.#isAnyonePaused = true;
-      call.pause();
+      if (!hasRoom) this.#isAnyonePaused = true;
     }
   }
 

@@ -62,6 +62,8 @@ export class Primary {
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('./worker-process.js', import.meta.url)),
       args: [],
+      // What `holdYoungGeneration` does for a collector without workers.
+      execArgv: [...process.execArgv, '--max-semi-space-size=4'],
       serialization: 'advanced',
     });
     try {
