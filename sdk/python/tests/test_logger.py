@@ -658,3 +658,24 @@ def test_while_the_sending_thread_hangs_memory_is_bounded_and_what_is_dropped_is
     assert (result.acknowledged, result.pending) == (False, stats.buffered_events)
     assert log.stats().dropped["closed"] == stats.buffered_events
     assert invariant(log)
+
+
+def test_what_a_collector_has_lost_again_is_counted_once_though_some_of_it_was_lost_before(
+    job: LoggingJob,
+) -> None:
+    for step in range(5):
+        job.log.event("e", step=step)
+    for _ in range(3):
+        job.log.event("e", text="x" * 2**21)
+    job.log.event("e", step=5)
+    assert job.log.flush(20).acknowledged
+    # As a collector whose disk was restored from a copy of long ago.
+    job.stored.durable = 1
+    for number in range(2, 10):
+        del job.fates[number]
+    job.log.event("e", step=6)
+    assert job.log.flush(20).acknowledged
+    stats = job.log.stats()
+    assert (stats.acknowledged, stats.dropped["too_large"], stats.dropped["refused"]) == (1, 3, 6)
+    assert invariant(job.log)
+    assert job.stored.losses == {"LOSS_REASON_REFUSED": 8}

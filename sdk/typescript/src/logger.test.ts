@@ -161,6 +161,28 @@ testEachEncoding(
 );
 
 testEachEncoding(
+  'what a collector has lost again is counted once, though some of it was lost before',
+  async (testLogger) => {
+    const { logger, clock, model } = testLogger({});
+    for (let step = 0; step < 5; step++) logger.event('e', { step });
+    for (let step = 0; step < 3; step++) logger.event('e', { text: 'x'.repeat(2 * 1024 * kib) });
+    logger.event('e', { step: 5 });
+    void logger.flush();
+    await clock.advance(1000);
+    // As a collector whose disk was restored from a copy of long ago.
+    const producer = model.producer(logger.producerId.replaceAll('-', ''));
+    producer.durable = 1;
+    for (let sequence = 2; sequence <= 9; sequence++) producer.fates.delete(sequence);
+    logger.event('e', { step: 6 });
+    void logger.flush();
+    await clock.advance(1000);
+    const { logged, acknowledged, dropped, bufferedEvents } = logger.stats();
+    assert.deepEqual([acknowledged, dropped.too_large, dropped.refused], [1, 3, 6]);
+    assert.equal(logged, acknowledged + 3 + 6 + bufferedEvents);
+  },
+);
+
+testEachEncoding(
   'a collector that has a part of a request gets what is missing of it as lost',
   async (testLogger) => {
     const { logger, clock, model } = testLogger({ faults: { losesAnswer: () => model.calls === 1 } });
