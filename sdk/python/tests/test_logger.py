@@ -31,6 +31,7 @@ from sluice.options import resolve_options
 from .support.collector_model import RefusedCall
 from .support.fake_collector import FakeCollector
 from .support.logging_job import LoggingJob
+from .support.plain_source import wait_until
 
 MakeJob = Callable[..., LoggingJob]
 
@@ -360,6 +361,41 @@ def test_after_close_events_are_counted_as_lost(job: LoggingJob) -> None:
     assert job.log.close() == result
     assert job.log.flush() == result
     assert [event.name for event in job.stored.events] == ["e"]
+
+
+def test_that_somebody_logs_after_close_is_said_once(job: LoggingJob) -> None:
+    job.log.event("e")
+    job.log.close(20)
+    assert job.kinds() == []
+    job.log.event("too.late", step=1)
+    job.log.info("late")
+    for _ in range(100):
+        job.log.event("late")
+    job.log.close()
+    job.log.event("late")
+    wait_until(lambda: len(job.diagnostics) > 0)
+    (diagnostic,) = job.diagnostics
+    assert diagnostic.kind == "closed"
+    assert "event 'too.late' of run test was logged after close() and is lost" in diagnostic.message
+    assert "sluice.init()" in diagnostic.message
+
+
+def test_a_program_that_ends_is_not_blamed_for_threads_that_still_log(job: LoggingJob) -> None:
+    job.log.event("e")
+    job.log.at_exit(20, is_last=True)
+    job.log.event("late")
+    assert job.log.stats().dropped["closed"] == 1
+    assert job.log.close() == sluice.FlushResult(True, 0)
+    assert job.kinds() == []
+
+
+def test_a_log_call_after_close_does_not_wait_for_a_reader_of_stderr_who_is_gone(make_job: MakeJob) -> None:
+    reads = threading.Event()
+    job = make_job(on_diagnostic=lambda diagnostic: reads.wait(20))
+    job.log.close(20)
+    job.log.event("late")
+    assert not reads.is_set(), "it returned though nobody has read"
+    reads.set()
 
 
 def test_a_logger_that_is_closed_by_several_threads_is_closed_once(make_job: MakeJob) -> None:

@@ -13,6 +13,7 @@ export type DiagnosticKind =
   | 'rejected' // the collector rejected single events for breaking a limit
   | 'rewind' // collector and logger disagree about what was stored
   | 'undelivered' // the logger was closed or the process ended before everything was acknowledged
+  | 'closed' // something was logged after the logger was closed
   | 'spool' // the spool cannot be written or read, or something in it is damaged
   | 'spooled' // the logger was closed or the process ended, and what was not acknowledged is in the spool
   | 'bug'; // a fault of the SDK itself

@@ -160,6 +160,25 @@ testEachEncoding(
   },
 );
 
+testEachEncoding('that somebody logs after close is said once', async (testLogger) => {
+  const { logger, clock, diagnostics } = testLogger({});
+  logger.event('e');
+  const closed = logger.close();
+  await clock.advance(1000);
+  await closed;
+  assert.deepEqual(diagnostics, []);
+  logger.event('too.late');
+  logger.info('late');
+  await logger.close();
+  logger.event('late');
+  assert.equal(logger.stats().dropped.closed, 3);
+  assert.equal(diagnostics.length, 1);
+  assert.match(
+    diagnostics[0] ?? '',
+    /^closed: event "too.late" of run run was logged after close\(\) and is lost.*createLogger\(\)/,
+  );
+});
+
 testEachEncoding(
   'what a collector has lost again is counted once, though some of it was lost before',
   async (testLogger) => {
