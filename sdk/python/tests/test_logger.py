@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -425,6 +426,24 @@ def test_a_logger_is_a_context_that_closes_it(well_behaved: FakeCollector) -> No
     assert log.stats().acknowledged == 1
     log.event("late")
     assert log.stats().dropped["closed"] == 1
+
+
+def test_that_a_collector_answers_again_is_said_once_to_whoever_has_read_that_it_does_not() -> None:
+    with FakeCollector() as server:
+        pass
+    with LoggingJob(server, backoff_min_ms=1, backoff_max_ms=5) as job:
+        for _ in range(2):
+            for step in range(7):
+                job.log.event("e", step=step)
+            calls = job.log.stats().calls
+            wait_until(lambda: job.log.stats().calls > calls + 10)  # noqa: B023
+            with FakeCollector(server.model, server.port):
+                assert job.log.flush(20).acknowledged
+        first, again = job.diagnostics
+        assert first.kind == "unreachable"
+        assert again.kind == "reached"
+        words = rf"collector at {server.endpoint}: reached again after \d+ s; 7 events waited"
+        assert re.fullmatch(words, again.message), again.message
 
 
 def test_a_flush_that_is_not_answered_ends_at_its_deadline(make_job: MakeJob) -> None:

@@ -160,6 +160,33 @@ testEachEncoding(
   },
 );
 
+testEachEncoding(
+  'that a collector answers again is said once to whoever has read that it does not',
+  async (testLogger) => {
+    let isDown = true;
+    const { logger, clock, diagnostics } = testLogger({ faults: { breaksBefore: () => isDown } });
+    for (let step = 0; step < 7; step++) logger.event('e', { step });
+    await clock.advance(60_000);
+    assert.deepEqual(
+      diagnostics.map((line) => line.split(':')[0]),
+      ['unreachable'],
+    );
+    isDown = false;
+    await clock.advance(60_000);
+    assert.match(
+      diagnostics[1] ?? '',
+      /^reached: collector at .*: reached again after \d\d s; 7 events waited$/,
+    );
+    isDown = true;
+    logger.event('e');
+    await clock.advance(60_000);
+    isDown = false;
+    await clock.advance(60_000);
+    assert.equal(diagnostics.length, 2, 'the second time nobody was told that it does not');
+    assert.equal(logger.stats().acknowledged, 8);
+  },
+);
+
 testEachEncoding('that somebody logs after close is said once', async (testLogger) => {
   const { logger, clock, diagnostics } = testLogger({});
   logger.event('e');
