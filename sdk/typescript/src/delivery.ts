@@ -5,7 +5,7 @@ import type { Diagnostics } from './diagnostics.js';
 import { internalLimits } from './limits.js';
 import { Pace, type PaceSettings } from './pace.js';
 import { backoffMs, requestedDelayMs } from './transport/backoff.js';
-import { grpcStatus, reactionTo } from './transport/failure.js';
+import { grpcStatus, inWords, reactionTo } from './transport/failure.js';
 import type { Acknowledgment, Call, CallFailure, CallOutcome, Transport } from './transport/transport.js';
 
 export interface DeliverySettings extends PaceSettings {
@@ -450,7 +450,8 @@ export class Delivery implements Deliverer {
   }
 
   /** `open` is absent if nothing can be said about what the call carried. */
-  #onFailed(failure: CallFailure, open?: OpenCall): void {
+  #onFailed(failed: CallFailure, open?: OpenCall): void {
+    const failure = { ...failed, message: inWords(failed, this.#settings.endpoint) };
     if (this.#attempt === 0) this.#failingSinceMs = this.#clock.monotonicMs();
     this.#attempt++;
     this.counts.lastError = failure.message;

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random as _random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from sluice.limits import (
@@ -15,7 +16,7 @@ from sluice.limits import (
 )
 
 from .backoff import backoff_ms, requested_delay_ms
-from .failure import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNKNOWN, reaction_to
+from .failure import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNKNOWN, in_words, reaction_to
 from .loop import Loop, Timer
 from .pace import Pace, PaceSettings
 from .source import DeliveryCounts, RequestSource
@@ -555,6 +556,7 @@ class Delivery:
 
     def _on_failed(self, failure: CallFailure, open_call: _OpenCall | None = None) -> None:
         """`open_call` is absent if nothing can be said about what the call carried."""
+        failure = replace(failure, message=in_words(failure, self._endpoint))
         self._count_failure()
         self.counts.last_error = failure.message
         reaction = "retry" if open_call is None else reaction_to(failure)
