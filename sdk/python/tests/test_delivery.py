@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import socketserver
 import threading
+from concurrent import futures
 
+import grpc
 import pytest
 
 from sluice._generated import collector_pb2 as pb
@@ -62,6 +65,45 @@ def test_a_collector_that_is_down_gets_everything_once_it_is_there() -> None:
             assert job.flush()
             assert steps(server) == list(range(1, 51))
         assert [kind for kind, _ in job.reports][:1] == ["unreachable"]
+
+
+class Http(socketserver.BaseRequestHandler):
+    """What ClickHouse answers to HTTP/2."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: Close\r\n\r\n")
+
+
+def test_what_answers_and_speaks_no_grpc_is_named_and_what_to_check() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Http) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        endpoint = f"127.0.0.1:{server.server_address[1]}"
+        with PlainDelivery(endpoint) as job:
+            job.log(5)
+            said = (
+                f"what answers at {endpoint} does not speak gRPC: it is no Sluice collector; check the host"
+            )
+            wait_until(lambda: said in str(job.deliverer.counts.last_error))
+            assert "(UNAVAILABLE: " in str(job.deliverer.counts.last_error), "gRPC's words come last"
+            wait_until(lambda: any(said in message for _, message in job.reports))
+        server.shutdown()
+        thread.join()
+
+
+def test_a_grpc_server_that_is_no_collector_is_named() -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with PlainDelivery(f"127.0.0.1:{port}") as job:
+        job.log(5)
+        wait_until(lambda: len(job.reports) > 0)
+        kind, message = job.reports[0]
+        assert kind == "refused"
+        assert f"what answers at 127.0.0.1:{port} speaks gRPC, but not Sluice's" in message
+        assert "(UNIMPLEMENTED: " in message
+    server.stop(0)
 
 
 def test_a_collector_that_restarts_gets_every_event_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 
 import pytest
@@ -161,7 +163,10 @@ def test_a_channel_of_somebody_else_does_not_keep_forks_from_returning() -> None
 
 
 CHILDREN_WHILE_ANOTHER_PART_USES_GRPC = """
-import os, sys, threading, time
+import json, os, sys, threading, time
+endpoint, forks, moment, handlers = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+if handlers == "off":
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 import grpc
 from tests.support.plain_delivery import PlainDelivery
 from sluice._generated import collector_pb2 as pb
@@ -169,37 +174,70 @@ from sluice._generated import collector_pb2 as pb
 def producer(id):
     return pb.LogRequest(producer=pb.Producer(id=id.to_bytes(16, "big"))).SerializeToString()
 
-once = grpc.insecure_channel(sys.argv[1]).unary_unary("/sluice.v1.EventCollector/LogOnce")
+once = grpc.insecure_channel(endpoint).unary_unary("/sluice.v1.EventCollector/LogOnce")
+answered = threading.Event()
 def work():
-    for number in range(1, 1_000_000):
+    number = 1
+    while True:
         request = pb.LogRequest(first_sequence=number, events=[pb.Event()])
-        once(producer(2**127) + request.SerializeToString())
+        try:
+            once(producer(2**127) + request.SerializeToString())
+        except grpc.RpcError:
+            # What gRPC does in a child may cut the connection here.
+            time.sleep(0.001)
+            continue
+        number += 1
+        answered.set()
 threading.Thread(target=work, daemon=True).start()
-failed = 0
-with PlainDelivery(sys.argv[1], producer=producer(1)) as job:
-    for fork in range(int(sys.argv[2])):
+assert moment == "at any moment" or answered.wait(20)
+children = {}
+with PlainDelivery(endpoint, producer=producer(1)) as job:
+    for fork in range(forks):
         job.log(5)
         time.sleep(0.003 * (fork % 7))
         pid = os.fork()
         if pid == 0:
-            with PlainDelivery(sys.argv[1], producer=producer(os.getpid())) as child:
+            with PlainDelivery(endpoint, producer=producer(os.getpid())) as child:
                 child.log(20)
                 is_well = child.flush(20)
             os._exit(0 if is_well else 3)
-        failed += os.waitpid(pid, 0)[1] != 0
+        children[pid] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    answered.clear()
+    assert answered.wait(20), "it is still in use"
     assert job.flush(20)
-print(failed, flush=True)
+print(json.dumps(children), flush=True)
 os._exit(0)
 """
 
 
-def test_children_deliver_though_another_part_of_the_process_uses_grpc_when_it_forks() -> None:
+def fork_beside_grpc(moment: str, handlers: str) -> list[tuple[int, int]]:
+    """The exit code of each of ten children, and how many events of it were stored."""
     with CollectorProcess() as collector:
-        done = run_python(CHILDREN_WHILE_ANOTHER_PART_USES_GRPC, collector.endpoint, "10")
-        assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+        done = run_python(CHILDREN_WHILE_ANOTHER_PART_USES_GRPC, collector.endpoint, "10", moment, handlers)
+        assert done.returncode == 0, done.stderr
         producers = collector.stop()["producers"]
-        del producers[f"{2**127:032x}"]
-        assert sorted(len(stored["events"]) for stored in producers.values()) == [20] * 10 + [50]
+    stored = {int(name, 16): len(producer["events"]) for name, producer in producers.items()}
+    assert stored.pop(1) == 50
+    assert stored.pop(2**127) > 0
+    children = {int(pid): code for pid, code in json.loads(done.stdout).items()}
+    assert set(stored) <= set(children)
+    return [(code, stored.get(pid, 0)) for pid, code in children.items()]
+
+
+def test_children_deliver_at_whatever_moment_of_grpcs_they_are_forked_if_its_own_handlers_are_off() -> None:
+    # Even while another part connects.
+    assert fork_beside_grpc("at any moment", handlers="off") == [(0, 20)] * 10
+
+
+def test_children_deliver_though_another_part_of_the_process_uses_grpc_when_it_forks() -> None:
+    """But for one that gRPC itself ends: its handlers of a fork start threads of its own in the child, which go on with
+    what was under way, and may end it by a signal whatever the child does. While a connection was being made that was 4
+    children of 150 in a program without the SDK, and more with other timing; so the other part is connected here, when
+    it was 1 of 1,300 (measured with grpcio 1.85; docs/python.md)."""
+    children = fork_beside_grpc("when it is connected", handlers="on")
+    others = [child for child in children if child[0] not in (-signal.SIGSEGV, -signal.SIGABRT)]
+    assert others == [(0, 20)] * len(others)
+    assert len(others) >= 8
 
 
 EXITS = {

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ from sluice.options import resolve_options
 from .support.collector_model import RefusedCall
 from .support.fake_collector import FakeCollector
 from .support.logging_job import LoggingJob
+from .support.plain_source import wait_until
 
 MakeJob = Callable[..., LoggingJob]
 
@@ -362,6 +364,41 @@ def test_after_close_events_are_counted_as_lost(job: LoggingJob) -> None:
     assert [event.name for event in job.stored.events] == ["e"]
 
 
+def test_that_somebody_logs_after_close_is_said_once(job: LoggingJob) -> None:
+    job.log.event("e")
+    job.log.close(20)
+    assert job.kinds() == []
+    job.log.event("too.late", step=1)
+    job.log.info("late")
+    for _ in range(100):
+        job.log.event("late")
+    job.log.close()
+    job.log.event("late")
+    wait_until(lambda: len(job.diagnostics) > 0)
+    (diagnostic,) = job.diagnostics
+    assert diagnostic.kind == "closed"
+    assert "event 'too.late' of run test was logged after close() and is lost" in diagnostic.message
+    assert "sluice.init()" in diagnostic.message
+
+
+def test_a_program_that_ends_is_not_blamed_for_threads_that_still_log(job: LoggingJob) -> None:
+    job.log.event("e")
+    job.log.at_exit(20, is_last=True)
+    job.log.event("late")
+    assert job.log.stats().dropped["closed"] == 1
+    assert job.log.close() == sluice.FlushResult(True, 0)
+    assert job.kinds() == []
+
+
+def test_a_log_call_after_close_does_not_wait_for_a_reader_of_stderr_who_is_gone(make_job: MakeJob) -> None:
+    reads = threading.Event()
+    job = make_job(on_diagnostic=lambda diagnostic: reads.wait(20))
+    job.log.close(20)
+    job.log.event("late")
+    assert not reads.is_set(), "it returned though nobody has read"
+    reads.set()
+
+
 def test_a_logger_that_is_closed_by_several_threads_is_closed_once(make_job: MakeJob) -> None:
     job = make_job()
     job.log.event("e")
@@ -389,6 +426,24 @@ def test_a_logger_is_a_context_that_closes_it(well_behaved: FakeCollector) -> No
     assert log.stats().acknowledged == 1
     log.event("late")
     assert log.stats().dropped["closed"] == 1
+
+
+def test_that_a_collector_answers_again_is_said_once_to_whoever_has_read_that_it_does_not() -> None:
+    with FakeCollector() as server:
+        pass
+    with LoggingJob(server, backoff_min_ms=1, backoff_max_ms=5) as job:
+        for _ in range(2):
+            for step in range(7):
+                job.log.event("e", step=step)
+            calls = job.log.stats().calls
+            wait_until(lambda: job.log.stats().calls > calls + 10)  # noqa: B023
+            with FakeCollector(server.model, server.port):
+                assert job.log.flush(20).acknowledged
+        first, again = job.diagnostics
+        assert first.kind == "unreachable"
+        assert again.kind == "reached"
+        words = rf"collector at {server.endpoint}: reached again after \d+ s; 7 events waited"
+        assert re.fullmatch(words, again.message), again.message
 
 
 def test_a_flush_that_is_not_answered_ends_at_its_deadline(make_job: MakeJob) -> None:
@@ -658,3 +713,24 @@ def test_while_the_sending_thread_hangs_memory_is_bounded_and_what_is_dropped_is
     assert (result.acknowledged, result.pending) == (False, stats.buffered_events)
     assert log.stats().dropped["closed"] == stats.buffered_events
     assert invariant(log)
+
+
+def test_what_a_collector_has_lost_again_is_counted_once_though_some_of_it_was_lost_before(
+    job: LoggingJob,
+) -> None:
+    for step in range(5):
+        job.log.event("e", step=step)
+    for _ in range(3):
+        job.log.event("e", text="x" * 2**21)
+    job.log.event("e", step=5)
+    assert job.log.flush(20).acknowledged
+    # As a collector whose disk was restored from a copy of long ago.
+    job.stored.durable = 1
+    for number in range(2, 10):
+        del job.fates[number]
+    job.log.event("e", step=6)
+    assert job.log.flush(20).acknowledged
+    stats = job.log.stats()
+    assert (stats.acknowledged, stats.dropped["too_large"], stats.dropped["refused"]) == (1, 3, 6)
+    assert invariant(job.log)
+    assert job.stored.losses == {"LOSS_REASON_REFUSED": 8}

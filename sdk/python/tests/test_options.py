@@ -74,6 +74,11 @@ def test_the_encoding_comes_from_the_option_the_environment_or_is_blocks() -> No
         ({"project": ["p"]}, r"option project is \['p'\]; ignored, it must be a string"),
         ({"buffer_bytes": 10}, "option buffer_bytes is 10; ignored, it must be a whole number from 65536 to"),
         ({"endpoint": "not an endpoint"}, "option endpoint is .*; 127.0.0.1:4317 is used"),
+        ({"endpoint": 4317}, "option endpoint is 4317; ignored, it must be host:port, http://host:port or "),
+        (
+            {"endpoint": "4317"},
+            'option endpoint is "4317"; ignored, it must be host:port, http://host:port or ',
+        ),
         (
             {"labels": {"a": {}}},
             r"option labels.a is \{\}; ignored, it must be a string, a number or a boolean",
@@ -179,6 +184,9 @@ def test_endpoints_are_read_in_every_usual_form() -> None:
         "http://u:p@x",
         "x:port",
         "http://x?a",
+        "4317",
+        "4317:4317",
+        "http://4317",
     ],
 )
 def test_what_is_no_endpoint_is_none(text: str) -> None:

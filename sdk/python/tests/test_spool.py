@@ -496,6 +496,16 @@ def test_what_a_killed_job_left_is_delivered_by_sync_and_a_second_one_finds_noth
     assert (done.returncode, done.stdout) == (0, f"{tmp_path} holds nothing to deliver.\n")
 
 
+def test_an_empty_folder_is_nobodys_and_it_is_said_that_it_held_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / folder_name(bytes(range(16)))
+    folder.mkdir()
+    done = run_python(SYNC, str(tmp_path), "--endpoint", NOWHERE)
+    assert done.returncode == 0, done.stderr
+    assert "default" not in done.stdout
+    assert f"nothing to send: {folder} held no event" in done.stdout
+    assert not folder.exists()
+
+
 def test_the_spool_of_a_process_that_lives_is_not_taken(tmp_path: Path, server: FakeCollector) -> None:
     job = SpoolJob(tmp_path)
     job.log(1, 10)

@@ -5,7 +5,7 @@ import type { Diagnostics } from './diagnostics.js';
 import { internalLimits } from './limits.js';
 import { Pace, type PaceSettings } from './pace.js';
 import { backoffMs, requestedDelayMs } from './transport/backoff.js';
-import { grpcStatus, reactionTo } from './transport/failure.js';
+import { grpcStatus, inWords, reactionTo } from './transport/failure.js';
 import type { Acknowledgment, Call, CallFailure, CallOutcome, Transport } from './transport/transport.js';
 
 export interface DeliverySettings extends PaceSettings {
@@ -67,6 +67,9 @@ export class Delivery implements Deliverer {
   #next = 0;
   /** Failed calls since the last acknowledgment. */
   #attempt = 0;
+  /** When the first of them was, and whether it was said that nobody answers. */
+  #failingSinceMs = 0;
+  #isUnreachableSaid = false;
   /** Failures of the oldest request alone that may mean that it is too large. */
   #exhausted = 0;
   /** Up to here a request was refused, and every one goes alone until it is found. */
@@ -425,6 +428,7 @@ export class Delivery implements Deliverer {
         () => `the collector at ${this.#settings.endpoint} rejected ${response.rejection}`,
       );
     }
+    if (this.#isUnreachableSaid) this.#reportReached();
     const hasReleased = this.#buffer.release(response.durableSequence);
     this.#noteMarked(Math.min(open.markedThrough, this.#buffer.firstPending - 1));
     this.#wake();
@@ -446,7 +450,9 @@ export class Delivery implements Deliverer {
   }
 
   /** `open` is absent if nothing can be said about what the call carried. */
-  #onFailed(failure: CallFailure, open?: OpenCall): void {
+  #onFailed(failed: CallFailure, open?: OpenCall): void {
+    const failure = { ...failed, message: inWords(failed, this.#settings.endpoint) };
+    if (this.#attempt === 0) this.#failingSinceMs = this.#clock.monotonicMs();
     this.#attempt++;
     this.counts.lastError = failure.message;
     const reaction = open === undefined ? 'retry' : reactionTo(failure);
@@ -555,11 +561,19 @@ export class Delivery implements Deliverer {
   /** Not the first failures: a collector that restarts should not make a fleet talk. */
   #reportRetry(failure: CallFailure): void {
     if (this.#attempt < internalLimits.quietAttempts) return;
-    this.#report('unreachable', `${failure.message}; ${this.#attempt} attempts so far, trying again`);
+    const message = `${failure.message}; ${this.#attempt} attempts so far, trying again`;
+    if (this.#report('unreachable', message)) this.#isUnreachableSaid = true;
   }
 
-  #report(kind: 'unreachable' | 'refused' | 'overloaded' | 'rewind', message: string): void {
-    this.#diagnostics.report(kind, () => `collector at ${this.#settings.endpoint}: ${message}`);
+  /** Whoever has read that nobody answers reads that somebody does again. */
+  #reportReached(): void {
+    this.#isUnreachableSaid = false;
+    const awayS = Math.round((this.#clock.monotonicMs() - this.#failingSinceMs) / 1000);
+    this.#report('reached', `reached again after ${awayS} s; ${this.#buffer.bufferedEvents} events waited`);
+  }
+
+  #report(kind: 'unreachable' | 'reached' | 'refused' | 'overloaded' | 'rewind', message: string): boolean {
+    return this.#diagnostics.report(kind, () => `collector at ${this.#settings.endpoint}: ${message}`);
   }
 
   #clearTimer(which: 'call' | 'progress'): void {

@@ -8,11 +8,13 @@ export type DiagnosticKind =
   | 'too_large' // an event was larger than 1 MiB
   | 'buffer_full' // events are being dropped
   | 'unreachable' // the collector does not answer; it is tried again
+  | 'reached' // it answers again, after it was said that it does not
   | 'overloaded' // the collector asks to wait
   | 'refused' // the collector does not take what this logger sends
   | 'rejected' // the collector rejected single events for breaking a limit
   | 'rewind' // collector and logger disagree about what was stored
   | 'undelivered' // the logger was closed or the process ended before everything was acknowledged
+  | 'closed' // something was logged after the logger was closed
   | 'spool' // the spool cannot be written or read, or something in it is damaged
   | 'spooled' // the logger was closed or the process ended, and what was not acknowledged is in the spool
   | 'bug'; // a fault of the SDK itself
@@ -23,6 +25,9 @@ export interface Diagnostic {
   /** How many of this kind were held back since the last one that was reported. */
   readonly suppressed: number;
 }
+
+/** Never held back, because it follows one that was not. */
+const answers: readonly DiagnosticKind[] = ['reached'];
 
 /** At most one line a kind in ten minutes, on stderr or to a callback; nothing here ever throws. */
 export class Diagnostics {
@@ -35,13 +40,13 @@ export class Diagnostics {
     this.#report = report;
   }
 
-  /** The message is made only if it is shown: a full buffer reports every event that it drops. */
-  report(kind: DiagnosticKind, message: () => string): void {
+  /** Whether it is shown. The message is made only then: a full buffer reports every event that it drops. */
+  report(kind: DiagnosticKind, message: () => string): boolean {
     const nowMs = this.#clock.monotonicMs();
-    const seen = this.#seen.get(kind);
+    const seen = answers.includes(kind) ? undefined : this.#seen.get(kind);
     if (seen && nowMs - seen.reportedMs < internalLimits.diagnosticIntervalMs) {
       seen.suppressed++;
-      return;
+      return false;
     }
     this.#seen.set(kind, { reportedMs: nowMs, suppressed: 0 });
     try {
@@ -49,6 +54,7 @@ export class Diagnostics {
     } catch {
       // A callback that throws must not reach the job's log call.
     }
+    return true;
   }
 }
 

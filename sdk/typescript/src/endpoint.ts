@@ -10,12 +10,14 @@ const grpcSchemes = /^(dns|unix|unix-abstract|ipv4|ipv6):/;
 
 /**
  * Reads `host:port`, `host` (port 4317), `http://host:port`, `https://host:port` (TLS) or a gRPC
- * target such as `unix:/run/sluice.sock`. Undefined if it is none of these.
+ * target such as `unix:/run/sluice.sock`. Undefined if it is none of these, such as a port alone.
  */
 export function parseEndpoint(text: string): Endpoint | undefined {
   const trimmed = text.trim();
   if (trimmed === '' || /\s/.test(trimmed)) return undefined;
   if (grpcSchemes.test(trimmed)) return { target: trimmed, tls: false };
+  // A port alone, which a URL would take for an address such as 0.0.16.221.
+  if (/^(https?:\/\/)?\d+(:\d+)?\/?$/.test(trimmed)) return undefined;
   const withScheme = trimmed.includes('://') ? trimmed : `http://${trimmed}`;
   let url: URL;
   try {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createLogger, type Logger, type LoggerOptions } from './index.js';
 import { CollectorModel, overloaded, RefusedCall } from './test-support/collector-model.js';
@@ -72,6 +75,22 @@ test('a hundred thousand events arrive once and in order', async (context) => {
   assert.ok(events.every((event, index) => event.step === String(index + 1)));
   assert.equal(logger.stats().bufferedBytes, 0);
   assertBalanced(logger);
+});
+
+test('what answers and speaks no gRPC is named, and what to check', async (context) => {
+  const messages: string[] = [];
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  const endpoint = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { logger } = await start(context, {
+    options: { endpoint, onDiagnostic: ({ message }) => messages.push(message) },
+  });
+  logger.event('e');
+  while (messages.length === 0) await delay(5);
+  const said = `what answers at ${endpoint} does not speak gRPC: it is no Sluice collector; check the host`;
+  assert.ok(messages[0]?.includes(said), messages[0]);
+  assert.match(messages[0] ?? '', /\(UNAVAILABLE: .*\); \d+ attempts so far/, 'gRPC’s words come last');
 });
 
 test('a collector that is killed in a call and comes back has every event once', async (context) => {

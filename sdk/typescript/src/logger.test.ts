@@ -161,6 +161,74 @@ testEachEncoding(
 );
 
 testEachEncoding(
+  'that a collector answers again is said once to whoever has read that it does not',
+  async (testLogger) => {
+    let isDown = true;
+    const { logger, clock, diagnostics } = testLogger({ faults: { breaksBefore: () => isDown } });
+    for (let step = 0; step < 7; step++) logger.event('e', { step });
+    await clock.advance(60_000);
+    assert.deepEqual(
+      diagnostics.map((line) => line.split(':')[0]),
+      ['unreachable'],
+    );
+    isDown = false;
+    await clock.advance(60_000);
+    assert.match(
+      diagnostics[1] ?? '',
+      /^reached: collector at .*: reached again after \d\d s; 7 events waited$/,
+    );
+    isDown = true;
+    logger.event('e');
+    await clock.advance(60_000);
+    isDown = false;
+    await clock.advance(60_000);
+    assert.equal(diagnostics.length, 2, 'the second time nobody was told that it does not');
+    assert.equal(logger.stats().acknowledged, 8);
+  },
+);
+
+testEachEncoding('that somebody logs after close is said once', async (testLogger) => {
+  const { logger, clock, diagnostics } = testLogger({});
+  logger.event('e');
+  const closed = logger.close();
+  await clock.advance(1000);
+  await closed;
+  assert.deepEqual(diagnostics, []);
+  logger.event('too.late');
+  logger.info('late');
+  await logger.close();
+  logger.event('late');
+  assert.equal(logger.stats().dropped.closed, 3);
+  assert.equal(diagnostics.length, 1);
+  assert.match(
+    diagnostics[0] ?? '',
+    /^closed: event "too.late" of run run was logged after close\(\) and is lost.*createLogger\(\)/,
+  );
+});
+
+testEachEncoding(
+  'what a collector has lost again is counted once, though some of it was lost before',
+  async (testLogger) => {
+    const { logger, clock, model } = testLogger({});
+    for (let step = 0; step < 5; step++) logger.event('e', { step });
+    for (let step = 0; step < 3; step++) logger.event('e', { text: 'x'.repeat(2 * 1024 * kib) });
+    logger.event('e', { step: 5 });
+    void logger.flush();
+    await clock.advance(1000);
+    // As a collector whose disk was restored from a copy of long ago.
+    const producer = model.producer(logger.producerId.replaceAll('-', ''));
+    producer.durable = 1;
+    for (let sequence = 2; sequence <= 9; sequence++) producer.fates.delete(sequence);
+    logger.event('e', { step: 6 });
+    void logger.flush();
+    await clock.advance(1000);
+    const { logged, acknowledged, dropped, bufferedEvents } = logger.stats();
+    assert.deepEqual([acknowledged, dropped.too_large, dropped.refused], [1, 3, 6]);
+    assert.equal(logged, acknowledged + 3 + 6 + bufferedEvents);
+  },
+);
+
+testEachEncoding(
   'a collector that has a part of a request gets what is missing of it as lost',
   async (testLogger) => {
     const { logger, clock, model } = testLogger({ faults: { losesAnswer: () => model.calls === 1 } });

@@ -85,8 +85,8 @@ export interface Logger {
   flush(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
 
   /** Flushes until the deadline (default `closeTimeoutMs`, 5 s) and stops. What is left stays in the spool, if there
-   *  is one, or else is counted as lost (`closed`), and so is what is logged from now on. Called again, it returns
-   *  the same promise. Never rejects. */
+   *  is one, or else is counted as lost (`closed`), and so is what is logged from now on, which is said once. Called
+   *  again, it returns the same promise. Never rejects. */
   close(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult>;
 
   /** The counters of this moment. */
@@ -105,6 +105,8 @@ export class SluiceLogger implements Logger, Exiting {
   readonly #spool: LoggerSpool | undefined;
   #isEncoding = false;
   #closing: Promise<FlushResult> | undefined;
+  #isClosedByProgram = false;
+  #isLatenessTold = false;
   #isStopped = false;
   /** The largest number that a flush found acknowledged with all before it. */
   #acknowledgedThrough = 0;
@@ -178,8 +180,8 @@ export class SluiceLogger implements Logger, Exiting {
   }
 
   close(options?: { readonly timeoutMs?: number | undefined }): Promise<FlushResult> {
-    this.#closing ??= this.#close(timeoutOf(options) ?? this.#settings.closeTimeoutMs);
-    return this.#closing;
+    this.#isClosedByProgram = true;
+    return this.#closeOnce(timeoutOf(options) ?? this.#settings.closeTimeoutMs);
   }
 
   stats(): LoggerStats {
@@ -204,7 +206,7 @@ export class SluiceLogger implements Logger, Exiting {
   async finish(): Promise<void> {
     const { acknowledged } = await this.#flush(this.#settings.exitTimeoutMs);
     // Not again and again: a process whose collector is gone has to end.
-    if (!acknowledged) await this.close({ timeoutMs: 0 });
+    if (!acknowledged) await this.#closeOnce(0);
   }
 
   abandon(): void {
@@ -230,7 +232,10 @@ export class SluiceLogger implements Logger, Exiting {
     options: EventOptions | undefined,
   ): void {
     try {
-      if (this.#closing !== undefined) this.#drop('closed');
+      if (this.#closing !== undefined) {
+        this.#drop('closed');
+        this.#tellLateness(name);
+      }
       // A getter or toJSON of a field that logs would write into the middle of the event it belongs to.
       else if (this.#isEncoding) this.#drop('encoding');
       else this.#encode(name, level, body, fields, options);
@@ -336,6 +341,23 @@ export class SluiceLogger implements Logger, Exiting {
   #result(acknowledged: boolean, pending: number): FlushResult {
     const spooled = this.#spool && { spooled: this.#buffer.spooledEvents };
     return { acknowledged, pending, ...spooled };
+  }
+
+  #closeOnce(timeoutMs: number): Promise<FlushResult> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  /** Says once that somebody logs after `close`. Not when the process ends: that is nobody's mistake. */
+  #tellLateness(name: string | undefined): void {
+    if (!this.#isClosedByProgram || this.#isLatenessTold) return;
+    this.#isLatenessTold = true;
+    const event = JSON.stringify(typeof name === 'string' ? name.slice(0, 100) : 'log');
+    this.#diagnostics.report(
+      'closed',
+      () =>
+        `event ${event} of run ${this.run} was logged after close() and is lost, as is all that follows (stats().dropped.closed); close the logger after the last event, or make a new one with createLogger()`,
+    );
   }
 
   async #close(timeoutMs: number): Promise<FlushResult> {

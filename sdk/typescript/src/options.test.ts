@@ -60,6 +60,15 @@ test('what is wrong is ignored with a warning that names it, its value and what 
   );
 });
 
+test('a port alone is no endpoint, and it is said what is one', () => {
+  const forms = 'host:port, http://host:port or https://host:port; 127.0.0.1:4317 is used';
+  for (const port of [4317, '4317']) {
+    assert.deepEqual(resolve({ endpoint: port }).warnings, [
+      `option endpoint is ${JSON.stringify(port)}; ignored, it must be ${forms}`,
+    ]);
+  }
+});
+
 test('nothing that is given in place of options throws', () => {
   const hostile = {
     get run(): string {
@@ -139,6 +148,9 @@ test('endpoints are read in every usual form', () => {
     'host:99999',
     'http://x/path',
     'http://u:p@x',
+    '4317',
+    '4317:4317',
+    'http://4317',
   ]) {
     assert.equal(parseEndpoint(wrong), undefined, wrong);
   }

@@ -100,6 +100,7 @@ export interface Surroundings {
 export const defaultSpoolDir = 'sluice-spool';
 
 const defaultEndpoint: Endpoint = { target: '127.0.0.1:4317', tls: false };
+const endpointForms = `host:port, http://host:port or https://host:port; ${defaultEndpoint.target} is used`;
 
 /** Puts options, environment and defaults together. What is wrong is ignored with a warning; never throws. */
 export function resolveOptions(given: unknown, surroundings: Surroundings): Settings {
@@ -112,7 +113,7 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
     const value = options[name];
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string') return value;
-    warnings.push(ignored(name, value, 'a string'));
+    warnings.push(ignored(name, value, name === 'endpoint' ? endpointForms : 'a string'));
     return undefined;
   };
   const whole = (name: string, range: { min: number; max: number }): number | undefined => {
@@ -251,13 +252,7 @@ function endpoint(text: string | undefined, warnings: string[]): Endpoint {
   if (text === undefined) return defaultEndpoint;
   const parsed = parseEndpoint(text);
   if (parsed !== undefined) return parsed;
-  warnings.push(
-    ignored(
-      'endpoint',
-      text,
-      `host:port, http://host:port or https://host:port; ${defaultEndpoint.target} is used`,
-    ),
-  );
+  warnings.push(ignored('endpoint', text, endpointForms));
   return defaultEndpoint;
 }
 

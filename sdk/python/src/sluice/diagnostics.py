@@ -17,11 +17,13 @@ DiagnosticKind = Literal[
     "too_large",  # an event was larger than 1 MiB
     "buffer_full",  # events are being dropped
     "unreachable",  # the collector does not answer; it is tried again
+    "reached",  # it answers again, after it was said that it does not
     "overloaded",  # the collector asks to wait
     "refused",  # the collector does not take what this logger sends
     "rejected",  # the collector rejected single events for breaking a limit
     "rewind",  # collector and logger disagree about what was stored
     "undelivered",  # the logger was closed or the process ended before everything was acknowledged
+    "closed",  # something was logged after the logger was closed
     "spool",  # the spool cannot be written or read, or something in it is damaged
     "spooled",  # the logger was closed or the process ended, and what was not acknowledged is in the spool
     "system",  # something that sluice.system_metrics samples cannot be sampled
@@ -35,6 +37,10 @@ class Diagnostic(NamedTuple):
     kind: DiagnosticKind
     message: str
     suppressed: int
+
+
+#: Never held back, because it follows one that was not.
+_ANSWERS: tuple[DiagnosticKind, ...] = ("reached",)
 
 
 class Diagnostics:
@@ -51,13 +57,13 @@ class Diagnostics:
         self._reported_s: dict[DiagnosticKind, float] = {}
         self._suppressed: dict[DiagnosticKind, int] = {}
 
-    def report(self, kind: DiagnosticKind, message: Callable[[], str]) -> None:
-        """The message is made only if it is shown: a full buffer reports every event that it drops."""
+    def report(self, kind: DiagnosticKind, message: Callable[[], str]) -> bool:
+        """Whether it is shown. The message is made only then: a full buffer reports every event that it drops."""
         now_s = self._monotonic_s()
-        reported_s = self._reported_s.get(kind)
+        reported_s = None if kind in _ANSWERS else self._reported_s.get(kind)
         if reported_s is not None and (now_s - reported_s) * 1000 < DIAGNOSTIC_INTERVAL_MS:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
-            return
+            return False
         self._reported_s[kind] = now_s
         suppressed = self._suppressed.pop(kind, 0)
         try:
@@ -65,6 +71,7 @@ class Diagnostics:
         except Exception:
             # A callback that raises must not reach the job's log call.
             pass
+        return True
 
 
 def write_line(diagnostic: Diagnostic) -> None:

@@ -23,7 +23,7 @@ DEFAULT_ENDPOINT = Endpoint("127.0.0.1:4317", tls=False)
 
 def parse_endpoint(text: str) -> Endpoint | None:
     """Reads `host:port`, `host` (port 4317), `http://host:port`, `https://host:port` (TLS) or a gRPC target such as
-    `unix:/run/sluice.sock`. None if it is none of these."""
+    `unix:/run/sluice.sock`. None if it is none of these, such as a port alone."""
     trimmed = text.strip()
     if not trimmed or re.search(r"\s", trimmed):
         return None
@@ -37,6 +37,9 @@ def parse_endpoint(text: str) -> Endpoint | None:
     if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc:
         return None
     if url.path not in ("", "/") or url.query or url.fragment:
+        return None
+    # A port alone, which would be looked up as the name of a host for ever.
+    if url.hostname.isdigit():
         return None
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return Endpoint(f"{host}:{port}", tls=url.scheme == "https")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import shlex
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from sluice.buffer.intake import CLOSED_TO_ALL, PER_EVENT
 from sluice.buffer.loss import LossReason
 from sluice.core import Core
+from sluice.delivery.deliverer import Answer
 from sluice.diagnostics import DiagnosticKind, Diagnostics
 from sluice.encode.head import DEFAULT_SEVERITY, SEVERITY_NUMBERS, Head, severity_number
 from sluice.encode.value import Oversized, error_text, plain
@@ -24,6 +26,7 @@ from sluice.limits import (
     FAST_FIELDS,
     FAST_TEXT_CHARS,
     FLUSH_MARK_MS,
+    LATENESS_WAIT_S,
     NAME_BYTES,
     NUMBER_OPTIONS,
     STALLED_S,
@@ -116,6 +119,9 @@ class Logger:
         self._closing = threading.Lock()
         self._closing_thread = 0
         self._closed: FlushResult | None = None
+        #: Whether the program has closed it, and whether it was told then that it logs on.
+        self._is_closed_by_program = False
+        self._is_lateness_told = False
 
     @property
     def producer_id(self) -> str:
@@ -236,9 +242,10 @@ class Logger:
 
     def close(self, timeout: float | None = None) -> FlushResult:
         """Flushes for at most `timeout` seconds (default `close_timeout_ms`, 5 s) and stops. What is left stays in the
-        spool, if there is one, or else is counted as lost (`closed`), and so is what is logged from now on. Called
-        again, it returns the same result."""
+        spool, if there is one, or else is counted as lost (`closed`), and so is what is logged from now on, which is
+        said once. Called again, it returns the same result."""
         timeout_s = _timeout_s(timeout, self._settings.close_timeout_ms)
+        self._is_closed_by_program = True
         return self._close(timeout_s, f"the logger was closed after {timeout_s:g} s")
 
     def stats(self) -> LoggerStats:
@@ -354,7 +361,10 @@ class Logger:
             if not is_literal and "severity" in fields:
                 severity = severity_number(fields["severity"]) or severity
             if severity <= intake.closed_to:
-                self._drop(core, "closed" if intake.closed_to == CLOSED_TO_ALL else "buffer_full")
+                is_closed = intake.closed_to == CLOSED_TO_ALL
+                self._drop(core, "closed" if is_closed else "buffer_full")
+                if is_closed and self._is_closed_by_program and not self._is_lateness_told:
+                    self._tell_lateness(_shown(head))
                 return
             kept = snapshot(fields, is_literal)
             size += kept.size
@@ -399,6 +409,31 @@ class Logger:
         # The loss itself has to be delivered. While the buffer is full, the thread is at work anyway.
         if intake.closed_to == 0:
             self._look_around(core)
+
+    def _tell_lateness(self, event: str) -> None:
+        """Says once that somebody logs after `close`. Not when the process ends, which closes a logger while threads
+        still log: that is nobody's mistake."""
+        self._is_lateness_told = True
+        told = Answer()
+
+        def tell() -> None:
+            self._diagnostics.report(
+                "closed",
+                lambda: (
+                    f"event {event} of run {self.run} was logged after close() and is lost, as is all that follows "
+                    "(stats().dropped['closed']); close the logger after the last event, or make a new one with "
+                    "sluice.init()"
+                ),
+            )
+            told.give(True)
+
+        try:
+            # The delivery's thread is gone, and stderr may be a pipe that nobody reads.
+            _thread.start_new_thread(tell, ())
+        except RuntimeError:
+            # The interpreter ends, or there are no more threads.
+            return
+        told.wait(LATENESS_WAIT_S)
 
     def _catches_up(self, core: Core, severity: int) -> bool:
         """Whether the event may wait to be gathered after all. While threads log faster than one of them can gather,

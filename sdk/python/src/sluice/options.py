@@ -99,7 +99,7 @@ def resolve_options(
     rank = _first(read.whole("rank", 0, UINT32_MAX), environment.rank)
     attempt = _first(read.whole("attempt", 0, ATTEMPT_MAX), environment.attempt)
     settings = Settings(
-        endpoint=_endpoint(read.text("endpoint") or environment.endpoint, warnings),
+        endpoint=_endpoint(read.as_given("endpoint"), environment.endpoint, warnings),
         project=read.text("project") or environment.project or "default",
         run=run or new_run(),
         job=read.text("job") or environment.job or "",
@@ -131,6 +131,10 @@ class _Options:
         self._given = given
         self._warnings = warnings
         self._read: set[str] = set()
+
+    def as_given(self, name: str) -> object:
+        """For whoever knows better what is allowed."""
+        return self._value(name)
 
     def text(self, name: str) -> str | None:
         value = self._value(name)
@@ -247,14 +251,18 @@ def _absolute(path: str) -> str:
         return path
 
 
-def _endpoint(text: str | None, warnings: list[str]) -> Endpoint:
-    if text is None:
-        return DEFAULT_ENDPOINT
-    endpoint = parse_endpoint(text)
+def _endpoint(given: object, from_environment: str | None, warnings: list[str]) -> Endpoint:
+    value = given
+    if given is None or (isinstance(given, str) and not given):
+        if from_environment is None:
+            return DEFAULT_ENDPOINT
+        value = from_environment
+    # Nothing but a string: a number would be a port without a host.
+    endpoint = parse_endpoint(value) if isinstance(value, str) else None
     if endpoint is not None:
         return endpoint
     allowed = f"host:port, http://host:port or https://host:port; {DEFAULT_ENDPOINT.target} is used"
-    warnings.append(f"option endpoint is {_shown(text)}; ignored, it must be {allowed}")
+    warnings.append(f"option endpoint is {_shown(value)}; ignored, it must be {allowed}")
     return DEFAULT_ENDPOINT
 
 

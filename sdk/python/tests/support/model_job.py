@@ -65,12 +65,16 @@ class ModelJob:
             producer=PRODUCER,
             transport=self.transport,
             loop=self.loop,
-            report=lambda kind, message: self.reports.append((kind, message())),
+            report=self._report,
             random=random,
             watching=self.buffer.set_watched,
         )
         #: Events and losses, gathered or not.
         self.logged = 0
+
+    def _report(self, kind: ReportKind, message: Callable[[], str]) -> bool:
+        self.reports.append((kind, message()))
+        return True
 
     def log(self, name: str = "e", severity: int = 9, **fields: object) -> None:
         """As `Logger._log`, with the test's clock, and a delivery's thread that is as fast as can be."""

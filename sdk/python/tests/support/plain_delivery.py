@@ -56,8 +56,9 @@ class PlainDelivery:
         )
         self.deliverer = ThreadedDeliverer(self.delivery, self.thread)
 
-    def _report(self, kind: ReportKind, message: Callable[[], str]) -> None:
+    def _report(self, kind: ReportKind, message: Callable[[], str]) -> bool:
         self.reports.append((kind, message()))
+        return True
 
     def log(self, count: int = 1, body: str = "") -> None:
         for _ in range(count):

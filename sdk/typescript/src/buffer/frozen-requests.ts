@@ -60,9 +60,10 @@ export abstract class FrozenRequests {
     if (oldest === undefined || !Number.isSafeInteger(expected) || expected < 1) return 'nonsense';
     if (expected < oldest.first) {
       // It acknowledged these once and does not have them any more; nor do we.
-      const lost = oldest.first - expected;
-      this.acknowledged -= Math.min(lost, this.acknowledged);
-      this.dropped.refused += lost;
+      // Those of them that were losses are counted already.
+      const takenBack = Math.min(oldest.first - expected, this.acknowledged);
+      this.acknowledged -= takenBack;
+      this.dropped.refused += takenBack;
       this.insertLost(0, { from: expected, last: oldest.first - 1, losses: [] }, 'refused');
       return 'repaired';
     }

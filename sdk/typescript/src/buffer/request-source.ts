@@ -12,6 +12,8 @@ export interface RequestSource {
   readonly frozen: readonly FrozenRequest[];
   /** The first number that is not acknowledged. */
   readonly firstPending: number;
+  /** Events that are not acknowledged, wherever they are. */
+  readonly bufferedEvents: number;
   /** The last number that was used up. */
   readonly logged: number;
   /** Whether a request is full that could be frozen. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -216,6 +216,18 @@ test('the spool of a job that lives is left to it', async (context) => {
   await once(job, 'exit');
   assert.equal((await syncSpool(spoolDir, { endpoint, ...quiet })).producers[0]?.state, 'delivered');
   assertArrived(model, 1);
+});
+
+test('an empty folder is nobody’s, and it is said that it held nothing', async (context) => {
+  const spoolDir = folder(context);
+  const path = join(spoolDir, folderName(Buffer.alloc(16, 7)));
+  mkdirSync(path);
+  const { producers, isComplete } = await syncSpool(spoolDir, { endpoint: nowhere, ...quiet });
+  assert.deepEqual(
+    [isComplete, producers.map(({ project, run, state, detail }) => [project, run, state, detail])],
+    [true, [['', '', 'delivered', `nothing to send: ${path} held no event`]]],
+  );
+  assert.deepEqual(readdirSync(spoolDir), []);
 });
 
 test('the spool of another host is taken only if that is asked for', async (context) => {

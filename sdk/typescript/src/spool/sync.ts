@@ -18,7 +18,7 @@ import { OrphanSender } from './sender.js';
 export interface SyncedProducer {
   /** `producer_id` in the tables. */
   readonly producerId: string;
-  /** Empty for a folder that was not opened. */
+  /** Empty for a folder that was not opened, or holds nothing. */
   readonly project: string;
   readonly run: string;
   readonly rank: number;
@@ -144,7 +144,10 @@ class SyncRun {
       const path = await claimFolder(systemFiles, this.#directory, folder, thisProcess());
       if (path === undefined) return { ...base, state: 'taken', detail: 'somebody else took it just now' };
       try {
-        return await this.#deliver(base, await inspectOrphan(systemFiles, path, producerId));
+        const orphan = await inspectOrphan(systemFiles, path, producerId);
+        const result = await this.#deliver(base, orphan);
+        if (result.state !== 'delivered' || orphan.producer !== undefined) return result;
+        return { ...result, detail: `nothing to send: ${resolve(this.#directory, name)} held no event` };
       } finally {
         // What is still there goes back, to whoever tries next.
         const free = resolve(this.#directory, folderName(producerId));
@@ -162,10 +165,12 @@ class SyncRun {
       return { ...base, bytes, state: 'damaged', detail: `${damages.join('; ')}; put aside as ${aside}` };
     }
     const facts = producer && decodeProducer(producer);
+    // An empty folder is nobody's.
+    const unnamed = producer === undefined ? '' : 'default';
     const known = {
       ...base,
-      project: facts?.project || 'default',
-      run: facts?.run_id || 'default',
+      project: facts?.project || unnamed,
+      run: facts?.run_id || unnamed,
       rank: facts?.rank ?? 0,
       host: facts?.host || base.host,
       events,

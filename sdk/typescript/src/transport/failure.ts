@@ -40,3 +40,14 @@ export function reactionTo(failure: CallFailure): Reaction {
       return 'retry';
   }
 }
+
+/**
+ * The failure for people. Nothing is decided by gRPC's words, which change; they only choose what is said in front of
+ * them. "Protocol error" is how it puts, in its versions so far, that an answer is no HTTP/2.
+ */
+export function inWords({ code, message }: CallFailure, endpoint: string): string {
+  const isNoHttp2 = code === grpcStatus.UNAVAILABLE && message.includes('Protocol error');
+  if (!isNoHttp2 && code !== grpcStatus.UNIMPLEMENTED) return message;
+  const what = isNoHttp2 ? 'does not speak gRPC' : "speaks gRPC, but not Sluice's";
+  return `what answers at ${endpoint} ${what}: it is no Sluice collector; check the host, the port (a collector's is 4317 unless it was told another; 8123 is ClickHouse's), and http:// or https:// (${message})`;
+}

@@ -56,9 +56,10 @@ class FrozenRequests:
             oldest = self.frozen[0].first
             if expected < oldest:
                 # It acknowledged these once and does not have them any more; nor do we.
-                lost = oldest - expected
-                self.acknowledged -= min(lost, self.acknowledged)
-                self.dropped["refused"] += lost
+                # Those of them that were losses are counted already.
+                taken_back = min(oldest - expected, self.acknowledged)
+                self.acknowledged -= taken_back
+                self.dropped["refused"] += taken_back
                 self.insert_lost(0, expected, oldest - 1, (), "refused")
                 return "repaired"
             self.release(expected - 1)

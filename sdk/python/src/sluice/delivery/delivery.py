@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random as _random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from sluice.limits import (
@@ -15,14 +16,14 @@ from sluice.limits import (
 )
 
 from .backoff import backoff_ms, requested_delay_ms
-from .failure import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNKNOWN, reaction_to
+from .failure import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNKNOWN, in_words, reaction_to
 from .loop import Loop, Timer
 from .pace import Pace, PaceSettings
 from .source import DeliveryCounts, RequestSource
 from .transport import Acknowledgment, Call, CallFailure, CallOutcome, Transport
 
 #: What a delivery reports; see diagnostics.py.
-ReportKind = Literal["unreachable", "refused", "overloaded", "rewind", "rejected"]
+ReportKind = Literal["unreachable", "reached", "refused", "overloaded", "rewind", "rejected"]
 
 #: LogRequest { flush: true }
 FLUSH_MARK = b"\x30\x01"
@@ -40,7 +41,8 @@ class DeliverySettings(PaceSettings, Protocol):
 
 
 class Report(Protocol):
-    def __call__(self, kind: ReportKind, message: Callable[[], str]) -> object: ...
+    def __call__(self, kind: ReportKind, message: Callable[[], str]) -> bool:
+        """Whether it was said, not held back."""
 
 
 class _OpenCall:
@@ -141,8 +143,11 @@ class Delivery:
         self._open: _OpenCall | None = None
         #: Index in `source.frozen` of the next request for the open call.
         self._next = 0
-        #: Failed calls since the last acknowledgment.
+        #: Failed calls since the last acknowledgment, when the first of them was, and whether it was said that nobody
+        #: answers.
         self._attempt = 0
+        self._failing_since_ms = 0.0
+        self._is_unreachable_said = False
         #: Whether the last call was given up for a reason that says nothing about the collector.
         self._is_interrupted = False
         #: Failures of the oldest request alone that may mean that it is too large.
@@ -261,7 +266,7 @@ class Delivery:
             # A fault of the SDK, which the loop reports. What it broke off is begun anew after a while.
             if not self._is_stopped:
                 self.interrupt()
-                self._attempt += 1
+                self._count_failure()
                 if self._backoff is None:
                     self._back_off(self._delay_ms())
             raise
@@ -533,6 +538,8 @@ class Delivery:
         self.counts.rejected += answer.rejected
         if answer.rejection is not None:
             self._report("rejected", f"it rejected {answer.rejection}")
+        if self._is_unreachable_said:
+            self._report_reached()
         has_released = self._source.release(answer.durable_sequence)
         self._note_marked(min(open_call.marked_through, self._source.first_pending - 1))
         self._wake()
@@ -549,7 +556,8 @@ class Delivery:
 
     def _on_failed(self, failure: CallFailure, open_call: _OpenCall | None = None) -> None:
         """`open_call` is absent if nothing can be said about what the call carried."""
-        self._attempt += 1
+        failure = replace(failure, message=in_words(failure, self._endpoint))
+        self._count_failure()
         self.counts.last_error = failure.message
         reaction = "retry" if open_call is None else reaction_to(failure)
         if reaction == "retry":
@@ -568,6 +576,11 @@ class Delivery:
             self._isolate(failure, open_call)
         self._source.gather()
         self._wake()
+
+    def _count_failure(self) -> None:
+        if self._attempt == 0:
+            self._failing_since_ms = self._loop.now_ms()
+        self._attempt += 1
 
     def _rewind(self, expected: int, failure: CallFailure) -> None:
         oldest = self._source.first_pending
@@ -646,8 +659,19 @@ class Delivery:
 
     def _report_retry(self, failure: CallFailure) -> None:
         """Not the first failures: a collector that restarts should not make a fleet talk."""
-        if self._attempt >= QUIET_ATTEMPTS:
-            self._report("unreachable", f"{failure.message}; {self._attempt} attempts so far, trying again")
+        if self._attempt >= QUIET_ATTEMPTS and self._report(
+            "unreachable", f"{failure.message}; {self._attempt} attempts so far, trying again"
+        ):
+            self._is_unreachable_said = True
 
-    def _report(self, kind: ReportKind, message: str) -> None:
-        self._report_kind(kind, lambda: f"collector at {self._endpoint}: {message}")
+    def _report_reached(self) -> None:
+        """Whoever has read that nobody answers reads that somebody does again."""
+        self._is_unreachable_said = False
+        self._source.gather()
+        away_s = (self._loop.now_ms() - self._failing_since_ms) / 1000
+        self._report(
+            "reached", f"reached again after {away_s:.0f} s; {self._source.buffered_events} events waited"
+        )
+
+    def _report(self, kind: ReportKind, message: str) -> bool:
+        return self._report_kind(kind, lambda: f"collector at {self._endpoint}: {message}")

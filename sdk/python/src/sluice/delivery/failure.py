@@ -19,6 +19,9 @@ INTERNAL = 13
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 
+#: How gRPC puts it, in its versions so far, that an answer is no HTTP/2.
+_NO_HTTP2 = ("Failed parsing HTTP/2", "http1.x server")
+
 Reaction = Literal[
     "retry",  # again after a growing delay
     "retry_slowly",  # nothing will change soon; someone has to repair it
@@ -39,3 +42,16 @@ def reaction_to(failure: CallFailure) -> Reaction:
     if failure.code in (UNIMPLEMENTED, UNAUTHENTICATED, PERMISSION_DENIED):
         return "retry_slowly"
     return "retry"
+
+
+def in_words(failure: CallFailure, endpoint: str) -> str:
+    """The failure for people. Nothing is decided by gRPC's words, which change; they only choose what is said in front
+    of them."""
+    is_no_http2 = failure.code == UNAVAILABLE and any(words in failure.message for words in _NO_HTTP2)
+    if not is_no_http2 and failure.code != UNIMPLEMENTED:
+        return failure.message
+    what = "does not speak gRPC" if is_no_http2 else "speaks gRPC, but not Sluice's"
+    return (
+        f"what answers at {endpoint} {what}: it is no Sluice collector; check the host, the port (a collector's is "
+        f"4317 unless it was told another; 8123 is ClickHouse's), and http:// or https:// ({failure.message})"
+    )

@@ -107,6 +107,8 @@ def make_deliverer(
 
 def bug_reporter(diagnostics: Diagnostics) -> Callable[[BaseException], None]:
     """Says that the SDK has a fault."""
-    return lambda error: diagnostics.report(
-        "bug", lambda: f"the SDK has a fault: {error!r}; please report it"
-    )
+
+    def report(error: BaseException) -> None:
+        diagnostics.report("bug", lambda: f"the SDK has a fault: {error!r}; please report it")
+
+    return report

@@ -43,6 +43,9 @@ class RelayTransport:
     whole nor gone, and a call made there may hang or end the process (measured with grpcio 1.85: 1 child of 300
     crashes; with GRPC_ENABLE_FORK_SUPPORT=0 or 1 most hang). A process that is executed anew has a gRPC of its own. It
     lives as long as the connection.
+
+    What this cannot help: unless GRPC_ENABLE_FORK_SUPPORT=0, gRPC's own handlers of a fork start its threads in the
+    child before any of our code runs, and these may end it by a signal though it never uses gRPC; see test_fork.py.
     """
 
     def __init__(self, *, target: str, is_tls: bool, loop: Loop) -> None:

@@ -64,6 +64,10 @@ class RequestSource(Protocol):
         """The first number that is not acknowledged; one more than the last one used if there is none."""
 
     @property
+    def buffered_events(self) -> int:
+        """Events that are not acknowledged, wherever they are."""
+
+    @property
     def has_sealed(self) -> bool:
         """Whether a request is full that could be frozen."""
 

@@ -48,7 +48,7 @@ class SyncedProducer(NamedTuple):
 
     #: `producer_id` in the tables.
     producer_id: str
-    #: Empty for a folder that was not opened.
+    #: Empty for a folder that was not opened, or holds nothing.
     project: str = ""
     run: str = ""
     rank: int = 0
@@ -160,7 +160,12 @@ class _SyncRun:
             if path is None:
                 return base._replace(state="taken", detail="somebody else took it just now")
             try:
-                return self._deliver(base, inspect_orphan(SYSTEM_FILES, path, folder.producer_id))
+                orphan = inspect_orphan(SYSTEM_FILES, path, folder.producer_id)
+                result = self._deliver(base, orphan)
+                if result.state == "delivered" and orphan.producer is None:
+                    looked_in = os.path.join(self._directory, folder.name)
+                    return result._replace(detail=f"nothing to send: {looked_in} held no event")
+                return result
             finally:
                 # What is still there goes back, to whoever tries next.
                 if os.path.isdir(path):
@@ -175,15 +180,15 @@ class _SyncRun:
             return base._replace(
                 bytes=orphan.bytes, state="damaged", detail=f"{damages}; put aside as {aside}"
             )
-        facts = None if orphan.producer is None else decode_producer(orphan.producer)
-        known = base._replace(
-            project=(facts.project if facts is not None else "") or "default",
-            run=(facts.run_id if facts is not None else "") or "default",
-            rank=facts.rank if facts is not None else 0,
-            host=(facts.host if facts is not None else "") or base.host,
-            events=orphan.events,
-            bytes=orphan.bytes,
-        )
+        known = base._replace(events=orphan.events, bytes=orphan.bytes)
+        if orphan.producer is not None:
+            facts = decode_producer(orphan.producer)
+            known = known._replace(
+                project=(facts.project if facts is not None else "") or "default",
+                run=(facts.run_id if facts is not None else "") or "default",
+                rank=facts.rank if facts is not None else 0,
+                host=(facts.host if facts is not None else "") or base.host,
+            )
         self._problem = ""
         answer = Answer()
         sender = OrphanSender(
