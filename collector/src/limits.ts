@@ -47,13 +47,14 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
 
 /**
  * What clients can make the collector hold, whatever they send. The sum of the worst: `connections` and
- * `calls` (about 80 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, `pendingBytes`, free memory
- * of messages (12 MiB), and one inflated message, twice, for each of `inflateAtOnce`.
+ * `calls` (about 80 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, twice `pendingBytes` and
+ * `waitingBytes` (memory comes in powers of two), free memory of messages (12 MiB) and, for some seconds after a burst,
+ * of those that were not complete (as much as there were), and one inflated message, twice, for each of `inflateAtOnce`.
  */
 export const receiveLimits = {
   /** Bytes of received messages that wait for the log, over all calls; reading stops above it. */
   pendingBytes: 6 * MiB,
-  /** Bytes of complete messages that wait because of `pendingBytes`; above it nothing is read from any socket, until
+  /** Bytes of complete messages that wait because of `pendingBytes`; above it no open connection is read (valve.ts), until
    * half of it has gone into the log. */
   waitingBytes: 4 * MiB,
   /** Bytes that have arrived and are not in the log's hands, over all calls, without what flow control lets come
@@ -185,18 +186,19 @@ export const innerLimits = {
   /** Far above what an event may have; they are looked through before a limit is known to be broken. */
   namesPerBlock: 10_000,
   receive: {
-    /** Memory of messages that is used again: from a size on that is worth it, and so much of it that is free. */
     garbage: {
       /** Bytes read from sockets between two collections of the young generation. */
       everyBytes: 8 * MiB,
     },
+    /** Memory of messages that is used again: from a size on that is worth it, and so much of it that is free. Large
+     * ones are received where they stay. */
     memory: { leastBytes: 4 * KiB, keptBytes: 12 * MiB, large: { leastBytes: 128 * KiB } },
     /** Memory of messages that are not complete comes in slabs. What was not needed for so long is given up. */
     pieces: { slabBytes: 1 * MiB, trimMs: 5000 },
     /** When reading has been stopped for so long … */
     valveReadsAfterMs: 2000,
-    /** … so many connections are read at each sweep: each of 2048 every 8 s. */
-    readAtOnce: 64,
+    /** … so many connections are read at each sweep: each of 2048 every 4 s. SDKs wait 10 s for a sign of life. */
+    readAtOnce: 128,
     /** How often is looked for calls that take too long. */
     sweepMs: 250,
     /** Messages that one read of a call gives on before other calls get their turn. */

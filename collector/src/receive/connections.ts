@@ -34,6 +34,8 @@ interface Internals {
 interface SocketHandle {
   readStop(): number;
   readStart(): number;
+  /** Bytes that the client has not taken. */
+  readonly writeQueueSize: number;
 }
 
 export interface ReceiveNotices {
@@ -56,6 +58,8 @@ export class Connections implements ReadableConnections {
   readonly #refused = new WeakSet<ServerHttp2Session>();
   /** Sockets of the open ones, those that are read next first. */
   readonly #handles = new Set<SocketHandle>();
+  /** Those that were not read again when the others were. */
+  readonly #unread = new Set<SocketHandle>();
   #isStopped = false;
   #windowBytes: number;
   #internals: Internals | undefined;
@@ -112,12 +116,26 @@ export class Connections implements ReadableConnections {
 
   stopReading(): void {
     this.#isStopped = true;
+    this.#unread.clear();
     for (const handle of this.#handles) handle.readStop();
   }
 
   startReading(): void {
     this.#isStopped = false;
-    for (const handle of this.#handles) handle.readStart();
+    for (const handle of this.#handles) this.#read(handle);
+  }
+
+  /** Called several times a second. */
+  sweep(): void {
+    const unread = [...this.#unread];
+    this.#unread.clear();
+    for (const handle of unread) this.#read(handle);
+  }
+
+  /** Node reads from no client that does not read its answers; what we start it would not stop again. */
+  #read(handle: SocketHandle): void {
+    if (handle.writeQueueSize > 0) this.#unread.add(handle);
+    else handle.readStart();
   }
 
   readNext(): void {
@@ -127,7 +145,7 @@ export class Connections implements ReadableConnections {
       next.push(handle);
     }
     for (const handle of next) {
-      handle.readStart();
+      if (handle.writeQueueSize === 0) handle.readStart();
       // Behind all others.
       this.#handles.delete(handle);
       this.#handles.add(handle);
@@ -152,7 +170,12 @@ export class Connections implements ReadableConnections {
     if (typeof handle?.readStop === 'function' && typeof handle.readStart === 'function') {
       const known = handle as SocketHandle;
       this.#handles.add(known);
-      session.once('close', () => this.#handles.delete(known));
+      session.once('close', () => {
+        this.#handles.delete(known);
+        this.#unread.delete(known);
+      });
+      // It is read once, for its handshake.
+      setImmediate(() => setImmediate(() => this.#isStopped && this.#handles.has(known) && known.readStop()));
     } else this.#warn({}, 'Node does not let reading from a connection be stopped; bursts take more memory');
     session.on('localSettings', () => this.#tellWindow(session));
     session.once('close', () => this.#sessions.delete(session));

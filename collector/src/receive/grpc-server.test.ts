@@ -176,6 +176,29 @@ test('of many connections no more is read than may wait for the disk, none is ta
   assert.equal(server.heldBytes, 0);
 });
 
+test('what a refused call holds is given back with its refusal, so that others are read again', async (context) => {
+  await open({ waitingBytes: 1000 });
+  const session = connect(`http://127.0.0.1:${port}`);
+  context.after(() => session.destroy());
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': paths.log,
+    'content-type': 'application/grpc',
+    'grpc-encoding': 'gzip',
+    te: 'trailers',
+  });
+  stream.on('error', () => undefined);
+  const compressed = 1;
+  const prefix = Buffer.from([compressed, 0, 0, 0, 0]);
+  const broken = Buffer.alloc(100_000, 'not gzip');
+  prefix.writeUInt32BE(broken.length, 1);
+  // It stays open: only the answer tells that the call is over.
+  stream.write(Buffer.concat([prefix, broken]));
+  const [headers] = (await once(stream, 'response')) as [Record<string, string>];
+  assert.equal(headers['grpc-status'], '3');
+  assert.equal(server.heldBytes, 0);
+});
+
 test('a call that carries nothing for too long is ended, and what it brought stays', async () => {
   await open({ callIdleMs: 50 });
   const error = await new Promise<{ code: number; details: string }>((resolve) => {

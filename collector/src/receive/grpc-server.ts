@@ -80,7 +80,7 @@ export class GrpcServer {
     const { limits, messageLimits, notices } = options;
     this.#reception = new Reception(limits, monotonic);
     this.#connections = new Connections(limits, notices);
-    this.#valve = new Valve(limits, this.#connections);
+    this.#valve = new Valve(limits, this.#connections, monotonic);
     this.#pace = new CallPace(limits, monotonic);
     this.#garbage = new FrameGarbage(options.collectYoung ?? (() => undefined));
     this.#inflater = new Inflater(messageLimits.messageBytes, limits.inflateAtOnce);
@@ -159,11 +159,11 @@ export class GrpcServer {
   async #stop(callsMs: number): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
-    clearInterval(this.#sweep);
     const finished = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
     const deadline = setTimeout(() => server.forceShutdown(), callsMs);
     await finished;
     clearTimeout(deadline);
+    clearInterval(this.#sweep);
     this.#reception.stop();
   }
 
@@ -261,9 +261,10 @@ export class GrpcServer {
 
   #endSlowCalls(): void {
     const nowMs = monotonic();
-    for (const call of this.#calls.values()) call.sweep(nowMs);
-    this.#reception.sweep();
-    this.#valve.sweep();
+    const closedMs = this.#valve.sweep();
+    this.#connections.sweep();
+    for (const call of this.#calls.values()) call.sweep(nowMs, closedMs);
+    this.#reception.sweep(closedMs);
     if (nowMs - this.#trimmedMs >= pieces.trimMs) {
       this.#trimmedMs = nowMs;
       this.#memory.pieces.trim();

@@ -161,9 +161,12 @@ export class GuardedCall implements HoldingCall {
     return !this.#isOver;
   }
 
-  /** Ends what waits for its client for too long. */
-  sweep(nowMs: number): void {
+  /** Ends what waits for its client for too long. Of the time since the last sweep nothing was read for `closedMs`. */
+  sweep(nowMs: number, closedMs: number): void {
+    this.#lastProgressMs += closedMs;
     if (this.#stream.writableEnded) {
+      // What is left of it goes nowhere any more, and must not keep others from being read.
+      this.#end();
       this.#answeredMs ??= nowMs;
       // The answer is complete; HTTP/2 lets the server ask for the rest not to be sent.
       if (nowMs - this.#answeredMs > lingerMs) this.#stream.close(constants.NGHTTP2_NO_ERROR);
@@ -185,6 +188,7 @@ export class GuardedCall implements HoldingCall {
   }
 
   #decode(data: Buffer): Buffer[] {
+    if (this.#isOver) return [];
     this.#queuedFrames = Math.max(0, this.#queuedFrames - 1);
     this.#options.garbage.add(data.length);
     const wasIn = this.#decoder.isInMessage;
@@ -207,6 +211,8 @@ export class GuardedCall implements HoldingCall {
   async #inflate(framed: Buffer, encoding: string): Promise<Buffer> {
     const { inflater, messageBytes } = this.#options;
     const result = await inflater.inflate(framed.subarray(prefixBytes), encoding, () => !this.#isOver);
+    // What it held is given back now, not when its stream is closed: until then others might not be read.
+    if (result.kind !== 'inflated') this.#end();
     switch (result.kind) {
       case 'inflated':
         this.#waitingBytes += result.message.length + prefixBytes - framed.length;

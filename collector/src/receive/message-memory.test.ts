@@ -46,3 +46,11 @@ test('sizes that nobody asks for any more make room for those that are released 
   assert.notEqual(memory.takeKept(64 * 1024), undefined);
   assert.equal(memory.takeKept(16 * 1024), undefined);
 });
+
+test('a buffer that is larger than all that is kept takes nothing from the others', () => {
+  const memory = new MessageMemory();
+  memory.release(memory.take(100_000));
+  const free = memory.freeBytes;
+  memory.release(memory.take(keptBytes + 1));
+  assert.equal(memory.freeBytes, free);
+});

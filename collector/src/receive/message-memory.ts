@@ -49,12 +49,15 @@ export class MessageMemory {
     if (buffer.byteLength < leastBytes || buffer[isOut] !== true) return;
     buffer[isOut] = false;
     const size = buffer.byteLength;
+    if (size > keptBytes) return;
     this.#makeRoom(size);
     if (this.#freeBytes + size > keptBytes) return;
     const whole = message.length === size ? message : Buffer.from(buffer, 0, size);
-    const list = this.#free.get(size);
-    if (list === undefined) this.#free.set(size, [whole]);
-    else list.push(whole);
+    const list = this.#free.get(size) ?? [];
+    list.push(whole);
+    // Behind the others: those in front are given up first.
+    this.#free.delete(size);
+    this.#free.set(size, list);
     this.#freeBytes += size;
   }
 

@@ -5,7 +5,8 @@
  *
  * Invariants:
  * 1. A piece has one holder, from `take` to `release`.
- * 2. Slabs that were not needed between two trims are given up, so that a burst is not paid for ever.
+ * 2. Slabs that were not needed between two trims are given up, so that a burst is not paid for ever; the last ones
+ *    first, as far as nobody holds a piece of them.
  */
 import { innerLimits } from '../limits.js';
 

@@ -51,9 +51,9 @@ class Call implements HoldingCall {
 function sweepAfter(reception: Reception, ms: number): void {
   for (let left = ms; left > 0; left -= 250) {
     nowMs += 250;
-    reception.sweep();
+    reception.sweep(0);
   }
-  reception.sweep();
+  reception.sweep(0);
 }
 
 test('while half of the budget is free, everyone reads, for as long as a message may take', () => {
@@ -100,8 +100,22 @@ test('a sweep that comes late is not counted against the clients', () => {
   const reception = new Reception(limits, () => nowMs);
   const call = new Call(reception, 100);
   nowMs += 60_000;
-  reception.sweep();
+  reception.sweep(0);
   assert.equal(call.refusal, undefined);
+});
+
+test('time in which nothing was read is not counted against the clients', () => {
+  const reception = new Reception(limits, () => nowMs);
+  const call = new Call(reception, 100);
+  call.hold(600);
+  for (let sweeps = 0; sweeps < 10; sweeps++) {
+    nowMs += 250;
+    reception.sweep(250);
+  }
+  assert.deepEqual([call.readingMs, call.refusal], [0, undefined]);
+  nowMs += 250;
+  reception.sweep(200);
+  assert.equal(call.readingMs, 50);
 });
 
 test('above the budget, whoever holds the most is refused, and no more of them than must be', () => {

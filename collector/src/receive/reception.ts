@@ -145,11 +145,14 @@ export class Reception {
     }
   }
 
-  /** Looks for messages that take too long. Called several times a second. */
-  sweep(): void {
+  /**
+   * Looks for messages that take too long. Called several times a second.
+   * @param closedMs for how long nothing was read since the last time
+   */
+  sweep(closedMs: number): void {
     const nowMs = this.#monotonic();
     // A sweep that comes late is our delay, not the clients'.
-    const elapsedMs = Math.min(nowMs - this.#lastSweepMs, mostSweepMs);
+    const elapsedMs = Math.min(Math.max(0, nowMs - this.#lastSweepMs - closedMs), mostSweepMs);
     this.#lastSweepMs = nowMs;
     const { messageMs, pressedMessageMs, retryDelayMs } = this.#limits;
     const isPressed = this.isPressed;

@@ -5,12 +5,13 @@
  *
  * Invariants:
  * 1. It closes only while messages wait that need nothing from any client to go on, so it always opens again.
- * 2. While it is closed for long, as when the disk hangs, every connection is still read from time to time, so that none
+ * 2. Time in which it is closed does not count against any client.
+ * 3. While it is closed for long, as when the disk hangs, every connection is still read from time to time, so that none
  *    is taken for dead.
  */
 import { innerLimits, type ReceiveLimits } from '../limits.js';
 
-const { sweepMs, valveReadsAfterMs } = innerLimits.receive;
+const { valveReadsAfterMs } = innerLimits.receive;
 
 /** The connections, as far as reading goes. */
 export interface ReadableConnections {
@@ -23,13 +24,23 @@ export interface ReadableConnections {
 export class Valve {
   readonly #limits: Pick<ReceiveLimits, 'waitingBytes'>;
   readonly #connections: ReadableConnections;
+  readonly #monotonic: () => number;
   #waitingBytes = 0;
   #isClosed = false;
-  #closedSweeps = 0;
+  /** When it was closed, and when it was last asked for how long it has been. */
+  #closedAtMs = 0;
+  #countedToMs = 0;
+  /** For how long it has been closed since then, but for the time it is closed now. */
+  #closedMs = 0;
 
-  constructor(limits: Pick<ReceiveLimits, 'waitingBytes'>, connections: ReadableConnections) {
+  constructor(
+    limits: Pick<ReceiveLimits, 'waitingBytes'>,
+    connections: ReadableConnections,
+    monotonic: () => number,
+  ) {
     this.#limits = limits;
     this.#connections = connections;
+    this.#monotonic = monotonic;
   }
 
   get isClosed(): boolean {
@@ -42,18 +53,25 @@ export class Valve {
     const { waitingBytes } = this.#limits;
     if (!this.#isClosed && this.#waitingBytes > waitingBytes) {
       this.#isClosed = true;
-      this.#closedSweeps = 0;
+      this.#closedAtMs = this.#monotonic();
       this.#connections.stopReading();
     } else if (this.#isClosed && this.#waitingBytes <= waitingBytes / 2) {
       this.#isClosed = false;
+      this.#closedMs += this.#monotonic() - Math.max(this.#closedAtMs, this.#countedToMs);
       this.#connections.startReading();
     }
   }
 
-  /** Called every `sweepMs`. */
-  sweep(): void {
-    if (!this.#isClosed) return;
-    this.#closedSweeps++;
-    if (this.#closedSweeps * sweepMs > valveReadsAfterMs) this.#connections.readNext();
+  /** Called several times a second. Returns for how many milliseconds it was closed since the last time. */
+  sweep(): number {
+    const nowMs = this.#monotonic();
+    let closedMs = this.#closedMs;
+    if (this.#isClosed) {
+      closedMs += nowMs - Math.max(this.#closedAtMs, this.#countedToMs);
+      if (nowMs - this.#closedAtMs > valveReadsAfterMs) this.#connections.readNext();
+    }
+    this.#closedMs = 0;
+    this.#countedToMs = nowMs;
+    return closedMs;
   }
 }
