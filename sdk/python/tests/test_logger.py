@@ -725,12 +725,15 @@ def test_what_a_collector_has_lost_again_is_counted_once_though_some_of_it_was_l
     job.log.event("e", step=5)
     assert job.log.flush(20).acknowledged
     # As a collector whose disk was restored from a copy of long ago.
-    job.stored.durable = 1
-    for number in range(2, 10):
-        del job.fates[number]
-    job.log.event("e", step=6)
-    assert job.log.flush(20).acknowledged
-    stats = job.log.stats()
-    assert (stats.acknowledged, stats.dropped["too_large"], stats.dropped["refused"]) == (1, 3, 6)
-    assert invariant(job.log)
-    assert job.stored.losses == {"LOSS_REASON_REFUSED": 8}
+    for following in (10, 11):
+        job.stored.durable = 1
+        for number in range(2, following):
+            del job.fates[number]
+        job.log.event("e")
+        assert job.log.flush(20).acknowledged
+        refused = following - 5
+        stats = job.log.stats()
+        counts = (stats.acknowledged, stats.dropped["too_large"], stats.dropped["refused"])
+        assert counts == (2, 3, refused)
+        assert invariant(job.log)
+        assert job.stored.losses == {"LOSS_REASON_REFUSED": refused, "LOSS_REASON_TOO_LARGE": 3}

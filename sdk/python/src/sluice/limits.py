@@ -137,6 +137,9 @@ FORK_WAIT_DISK_MS = 50
 DIAGNOSTIC_INTERVAL_MS = 600_000
 #: Loss ranges recorded one by one in one request before their order is given up (counts stay).
 EXACT_LOSS_RANGES = 1000
+#: Ranges of losses that are remembered after they were acknowledged. A collector that goes back behind more of them, as
+#: one does whose disk was restored from an old copy, has the earlier ones counted as lost twice.
+RELEASED_LOSS_RANGES = 1000
 #: A file of the spool ends at this size; one is deleted, and read back, as a whole.
 SPOOL_SEGMENT_MIN_BYTES = 256 * KIB
 SPOOL_SEGMENT_MAX_BYTES = 8 * MIB
