@@ -170,6 +170,8 @@ def test_endpoints_are_read_in_every_usual_form() -> None:
     targets = {
         "collector:4317": "collector:4317",
         "collector": "collector:4317",
+        "collector:": "collector:4317",
+        "HTTP://collector:5000": "collector:5000",
         "http://10.0.0.1:5000": "10.0.0.1:5000",
         "http://collector:80/": "collector:80",
         "[::1]:4317": "[::1]:4317",
@@ -197,6 +199,12 @@ def test_endpoints_are_read_in_every_usual_form() -> None:
         "4317",
         "4317:4317",
         "http://4317",
+        "HTTP://4317",
+        "4317:",
+        "https://4317:/",
+        ":4317",
+        "http:///4317",
+        "http://@4317",
     ],
 )
 def test_what_is_no_endpoint_is_none(text: str) -> None:

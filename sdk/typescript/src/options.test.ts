@@ -142,6 +142,8 @@ test('endpoints are read in every usual form', () => {
   assert.equal(target('collector:4317'), 'collector:4317');
   assert.equal(target('collector'), 'collector:4317');
   assert.equal(target('http://10.0.0.1:5000'), '10.0.0.1:5000');
+  assert.equal(target('HTTP://collector:5000'), 'collector:5000');
+  assert.equal(target('collector:'), 'collector:4317');
   assert.equal(target('http://collector:80/'), 'collector:80');
   assert.equal(target('[::1]:4317'), '[::1]:4317');
   assert.equal(target('unix:/run/sluice.sock'), 'unix:/run/sluice.sock');
@@ -158,6 +160,12 @@ test('endpoints are read in every usual form', () => {
     '4317',
     '4317:4317',
     'http://4317',
+    'HTTP://4317',
+    '4317:',
+    'https://4317:/',
+    ':4317',
+    'http:///4317',
+    'http://@4317',
   ]) {
     assert.equal(parseEndpoint(wrong), undefined, wrong);
   }
