@@ -18,6 +18,7 @@ import pytest
 
 import sluice
 from sluice import Logger
+from sluice._generated import collector_pb2 as pb
 from sluice.buffer.request_buffer import RequestBuffer
 from sluice.clock import SYSTEM_CLOCK
 from sluice.core import Core
@@ -444,6 +445,20 @@ def test_that_a_collector_answers_again_is_said_once_to_whoever_has_read_that_it
         assert again.kind == "reached"
         words = rf"collector at {server.endpoint}: reached again after \d+ s; 7 events waited"
         assert re.fullmatch(words, again.message), again.message
+
+
+def test_that_a_collector_answers_again_is_said_when_something_has_got_through() -> None:
+    with FakeCollector() as server, LoggingJob(server, backoff_min_ms=1, backoff_max_ms=5) as job:
+        server.on_end = lambda response: pb.LogResponse()
+        for step in range(7):
+            job.log.event("e", step=step)
+        wait_until(lambda: job.log.stats().calls > 10)
+        assert job.kinds() == ["unreachable"]
+        assert "acknowledged up to 0 of 7" in job.diagnostics[0].message
+        server.on_end = None
+        assert job.log.flush(20).acknowledged
+        assert job.kinds() == ["unreachable", "reached"]
+        assert "7 events waited" in job.diagnostics[1].message
 
 
 def test_a_flush_that_is_not_answered_ends_at_its_deadline(make_job: MakeJob) -> None:

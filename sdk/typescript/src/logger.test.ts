@@ -187,6 +187,29 @@ testEachEncoding(
   },
 );
 
+testEachEncoding(
+  'that a collector answers again is said when something has got through',
+  async (testLogger) => {
+    const { logger, clock, model, diagnostics } = testLogger({});
+    let isForgetful = true;
+    const openCall = model.openCall.bind(model);
+    model.openCall = () => {
+      const call = openCall();
+      const response = call.response.bind(call);
+      call.response = () => (isForgetful ? { ...response(), durable_sequence: '0' } : response());
+      return call;
+    };
+    for (let step = 0; step < 7; step++) logger.event('e', { step });
+    await clock.advance(60_000);
+    assert.equal(diagnostics.length, 1);
+    assert.match(diagnostics[0] ?? '', /^unreachable: .*acknowledged up to 0 of 7/);
+    isForgetful = false;
+    await clock.advance(60_000);
+    assert.match(diagnostics[1] ?? '', /^reached: .*; 7 events waited$/);
+    assert.equal(diagnostics.length, 2);
+  },
+);
+
 testEachEncoding('that somebody logs after close is said once', async (testLogger) => {
   const { logger, clock, diagnostics } = testLogger({});
   logger.event('e');
