@@ -61,7 +61,8 @@ export interface LoggerOptions {
   /** First and largest bound of the random delays between attempts. Default 100 and 10,000. */
   readonly backoffMinMs?: number | undefined;
   readonly backoffMaxMs?: number | undefined;
-  /** Takes problems instead of stderr; each kind at most once in ten minutes. Must not throw. */
+  /** Takes problems instead of stderr; each kind at most once in ten minutes, but `reached` after each `unreachable`.
+   *  Must not throw. */
   readonly onDiagnostic?: ((diagnostic: Diagnostic) => void) | undefined;
 }
 

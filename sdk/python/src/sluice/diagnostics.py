@@ -44,7 +44,8 @@ _ANSWERS: tuple[DiagnosticKind, ...] = ("reached",)
 
 
 class Diagnostics:
-    """At most one line a kind in ten minutes, on stderr or to a callback. Never raises; any thread."""
+    """One line a kind in ten minutes at most, on stderr or to a callback; `reached` follows each `unreachable` that was
+    said. Never raises; any thread."""
 
     def __init__(
         self,
