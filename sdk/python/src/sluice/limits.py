@@ -127,8 +127,6 @@ IDLE_LOOK_MS = 5_000
 THREAD_STOP_MS = 2_000
 #: How long the delivery's thread waits for an answer where it has to make a call by itself: while a process ends.
 ONCE_TIMEOUT_S = 5.0
-#: How long the first log call after `close` waits until it is said that it came too late; mostly a millisecond.
-LATENESS_WAIT_S = 0.1
 #: How long a fork waits for the SDK's threads to stand still; they usually take a millisecond.
 FORK_WAIT_MS = 1_000
 #: … and for one that may hang in an operation of the disk, of which a child takes no harm.
