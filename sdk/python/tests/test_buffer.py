@@ -14,12 +14,14 @@ import pytest
 
 from sluice._generated import collector_pb2 as pb
 from sluice.buffer.intake import PER_EVENT
-from sluice.buffer.loss import LossReason
+from sluice.buffer.loss import LossRange, LossReason
+from sluice.buffer.released_losses import ReleasedLosses
 from sluice.buffer.request_buffer import RequestBuffer
 from sluice.encode.block import encode_blocks
 from sluice.encode.event import encode_events
 from sluice.encode.event_reader import EventReader
 from sluice.encode.head import Head
+from sluice.limits import RELEASED_LOSS_RANGES
 from sluice.snapshot import snapshot
 
 from .support.collector_model import CollectorModel, Fate
@@ -341,3 +343,55 @@ def test_a_fault_of_the_sdk_costs_events_and_not_their_count() -> None:
     assert buffer.logged == 3000
     assert buffer.dropped["encoding"] == 3000 - 1024
     assert len(buffered.fates()) == 3000
+
+
+def test_what_was_lost_in_a_request_that_a_collector_had_a_part_of_is_counted_once_when_that_is_lost_too() -> (
+    None
+):
+    buffered = Buffered()
+    buffer = buffered.buffer
+
+    def send(events: int) -> None:
+        for step in range(events):
+            buffered.log("e", {"step": step})
+        buffer.gather()
+        assert buffer.freeze(True)
+        buffer.frozen[0].sends = 1
+
+    def counts() -> tuple[int, int, int]:
+        return buffer.acknowledged, buffer.dropped["too_large"], buffer.dropped["refused"]
+
+    send(3)
+    assert buffer.release(3)
+    buffer.intake.drop("too_large")
+    buffer.gather()
+    send(9)
+    assert buffer.rewind(8) == "repaired"
+    assert counts() == (6, 1, 6)
+    buffer.frozen[0].sends = 1
+    assert buffer.release(13)
+    assert counts() == (6, 1, 6)
+    send(1)
+    assert buffer.rewind(4) == "repaired"
+    assert counts() == (3, 1, 9)
+    assert [(loss.first, loss.count, loss.reason) for loss in buffer.frozen[0].losses] == [
+        (4, 1, "too_large"),
+        (5, 9, "refused"),
+    ]
+
+
+def test_released_losses_are_remembered_in_a_thousand_ranges_at_most_neighbours_together() -> None:
+    def loss(first: int, count: int = 1) -> LossRange:
+        return LossRange(first, count, "buffer_full", 0)
+
+    released = ReleasedLosses()
+    released.add(loss(number) for number in range(1, 5001))
+    released.add(loss(number) for number in range(6000, 6000 + 2 * RELEASED_LOSS_RANGES - 2, 2))
+    assert released.take_from(6002)[0] == loss(6002)
+    assert released.take_from(100_000) == []
+    assert released.take_from(4000) == [loss(4000, 1001), loss(6000)]
+    released.add([loss(4000)])
+    assert released.take_from(1) == [loss(1, 4000)]
+    released.add(loss(2 * number) for number in range(1, RELEASED_LOSS_RANGES + 3))
+    remembered = released.take_from(1)
+    assert (len(remembered), remembered[0]) == (RELEASED_LOSS_RANGES, loss(6))

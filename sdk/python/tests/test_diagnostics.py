@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from functools import partial
 from typing import NoReturn
@@ -10,6 +11,8 @@ from typing import NoReturn
 import pytest
 
 from sluice.diagnostics import Diagnostic, Diagnostics, write_line
+
+from .support.collector_process import environment
 
 
 def test_each_kind_is_reported_once_in_ten_minutes_and_the_rest_counted() -> None:
@@ -56,3 +59,26 @@ def test_a_standard_error_that_is_closed_or_gone_is_survived(monkeypatch: pytest
     for stderr in (closed, None):
         monkeypatch.setattr(sys, "stderr", stderr)
         write_line(Diagnostic("bug", "text", 0))
+
+
+def test_what_stands_in_for_standard_error_gets_the_line_whatever_it_says_of_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Notebook(io.StringIO):
+        def fileno(self) -> int:
+            return 2
+
+    notebook = Notebook()
+    monkeypatch.setattr(sys, "stderr", notebook)
+    write_line(Diagnostic("bug", "text", 0))
+    monkeypatch.setattr(sys, "__stderr__", notebook)
+    write_line(Diagnostic("bug", "text", 0))
+    assert notebook.getvalue() == "sluice: bug: text\n" * 2
+
+
+def test_a_line_on_the_own_standard_error_is_in_its_encoding() -> None:
+    code = "from sluice.diagnostics import *; write_line(Diagnostic('bug', '\\xe4 and \\u65e5', 0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(PYTHONIOENCODING="latin-1"), capture_output=True
+    )
+    assert done.stderr.splitlines() == [b"sluice: bug: \xe4 and \\u65e5"]

@@ -103,6 +103,16 @@ def test_what_is_wrong_is_ignored_and_named(options: dict[str, Any], words: str)
     assert settings.project == "default"
 
 
+def test_an_endpoint_that_is_none_is_not_replaced_by_that_of_the_environment() -> None:
+    for port in (4317, "4317"):
+        settings = resolve({"SLUICE_ENDPOINT": "prod:4317"}, endpoint=port)
+        assert settings.endpoint.target == "127.0.0.1:4317"
+        assert settings.warnings[0].endswith("127.0.0.1:4317 is used")
+    for nothing in (None, ""):
+        settings = resolve({"SLUICE_ENDPOINT": "prod:4317"}, endpoint=nothing)
+        assert (settings.endpoint.target, settings.warnings) == ("prod:4317", ())
+
+
 def test_numbers_may_be_of_any_library_and_whole_floats() -> None:
     settings = resolve(rank=np.int64(3), buffer_bytes=1e6, run=17, attempt=np.int8(2))
     assert (settings.rank, settings.buffer_bytes, settings.run, settings.attempt) == (3, 1_000_000, "17", 2)
@@ -160,6 +170,8 @@ def test_endpoints_are_read_in_every_usual_form() -> None:
     targets = {
         "collector:4317": "collector:4317",
         "collector": "collector:4317",
+        "collector:": "collector:4317",
+        "HTTP://collector:5000": "collector:5000",
         "http://10.0.0.1:5000": "10.0.0.1:5000",
         "http://collector:80/": "collector:80",
         "[::1]:4317": "[::1]:4317",
@@ -187,6 +199,12 @@ def test_endpoints_are_read_in_every_usual_form() -> None:
         "4317",
         "4317:4317",
         "http://4317",
+        "HTTP://4317",
+        "4317:",
+        "https://4317:/",
+        ":4317",
+        "http:///4317",
+        "http://@4317",
     ],
 )
 def test_what_is_no_endpoint_is_none(text: str) -> None:

@@ -443,3 +443,30 @@ print("not reached")
         done = run(code, collector)
         assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
         assert "1 events of run end were not acknowledged when the logger was closed after 2 s" in done.stderr
+
+
+def test_a_program_ends_though_nobody_reads_what_is_said_on_stderr() -> None:
+    code = """
+log.close()
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"x")
+except BlockingIOError:
+    os.set_blocking(2, True)
+log.event("late")
+# So long that it is being said.
+time.sleep(0.5)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", INIT + code],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # Without a buffer there would be no lock.
+        env=environment(ENDPOINT="127.0.0.1:9", PYTHONUNBUFFERED=""),
+    )
+    try:
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -428,11 +428,13 @@ export class Delivery implements Deliverer {
         () => `the collector at ${this.#settings.endpoint} rejected ${response.rejection}`,
       );
     }
-    if (this.#isUnreachableSaid) this.#reportReached();
+    const waited = this.#buffer.bufferedEvents;
     const hasReleased = this.#buffer.release(response.durableSequence);
+    const isThrough = hasReleased || response.durableSequence >= open.lastSequence;
+    if (isThrough && this.#isUnreachableSaid) this.#reportReached(waited);
     this.#noteMarked(Math.min(open.markedThrough, this.#buffer.firstPending - 1));
     this.#wake();
-    if (response.durableSequence < open.lastSequence && !hasReleased) {
+    if (!isThrough) {
       this.#onFailed({
         code: grpcStatus.UNKNOWN,
         message: `acknowledged up to ${response.durableSequence} of ${open.lastSequence}`,
@@ -566,10 +568,10 @@ export class Delivery implements Deliverer {
   }
 
   /** Whoever has read that nobody answers reads that somebody does again. */
-  #reportReached(): void {
+  #reportReached(waited: number): void {
     this.#isUnreachableSaid = false;
     const awayS = Math.round((this.#clock.monotonicMs() - this.#failingSinceMs) / 1000);
-    this.#report('reached', `reached again after ${awayS} s; ${this.#buffer.bufferedEvents} events waited`);
+    this.#report('reached', `reached again after ${awayS} s; ${waited} events waited`);
   }
 
   #report(kind: 'unreachable' | 'reached' | 'refused' | 'overloaded' | 'rewind', message: string): boolean {

@@ -29,7 +29,10 @@ export interface Diagnostic {
 /** Never held back, because it follows one that was not. */
 const answers: readonly DiagnosticKind[] = ['reached'];
 
-/** At most one line a kind in ten minutes, on stderr or to a callback; nothing here ever throws. */
+/**
+ * One line a kind in ten minutes at most, on stderr or to a callback; `reached` follows each `unreachable` that was
+ * said. Nothing here ever throws.
+ */
 export class Diagnostics {
   readonly #clock: Clock;
   readonly #report: (diagnostic: Diagnostic) => void;

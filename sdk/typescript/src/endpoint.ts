@@ -16,8 +16,9 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   const trimmed = text.trim();
   if (trimmed === '' || /\s/.test(trimmed)) return undefined;
   if (grpcSchemes.test(trimmed)) return { target: trimmed, tls: false };
-  // A port alone, which a URL would take for an address such as 0.0.16.221.
-  if (/^(https?:\/\/)?\d+(:\d+)?\/?$/.test(trimmed)) return undefined;
+  // As it is written: a URL would take a port alone for an address such as 0.0.16.221, and read on where no host is.
+  const host = /^(?:https?:\/\/)?([^/:@]*)/i.exec(trimmed)?.[1] ?? '';
+  if (/^\d*$/.test(host)) return undefined;
   const withScheme = trimmed.includes('://') ? trimmed : `http://${trimmed}`;
   let url: URL;
   try {

@@ -85,6 +85,9 @@ export const internalLimits = {
   diagnosticIntervalMs: 600_000,
   /** Loss ranges recorded one by one in one request before their order is given up (counts stay). */
   exactLossRanges: 1000,
+  /** Ranges of losses that are remembered after they were acknowledged. A collector that goes back behind more of
+   *  them, as one does whose disk was restored from an old copy, has the earlier ones counted as lost twice. */
+  releasedLossRanges: 1000,
   /** A sealed request is rewritten without its evicted events when they are this share of it. */
   compactionShare: 1 / 8,
   /** A file of the spool ends at this size; one is deleted, and read back, as a whole. */

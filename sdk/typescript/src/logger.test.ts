@@ -187,6 +187,29 @@ testEachEncoding(
   },
 );
 
+testEachEncoding(
+  'that a collector answers again is said when something has got through',
+  async (testLogger) => {
+    const { logger, clock, model, diagnostics } = testLogger({});
+    let isForgetful = true;
+    const openCall = model.openCall.bind(model);
+    model.openCall = () => {
+      const call = openCall();
+      const response = call.response.bind(call);
+      call.response = () => (isForgetful ? { ...response(), durable_sequence: '0' } : response());
+      return call;
+    };
+    for (let step = 0; step < 7; step++) logger.event('e', { step });
+    await clock.advance(60_000);
+    assert.equal(diagnostics.length, 1);
+    assert.match(diagnostics[0] ?? '', /^unreachable: .*acknowledged up to 0 of 7/);
+    isForgetful = false;
+    await clock.advance(60_000);
+    assert.match(diagnostics[1] ?? '', /^reached: .*; 7 events waited$/);
+    assert.equal(diagnostics.length, 2);
+  },
+);
+
 testEachEncoding('that somebody logs after close is said once', async (testLogger) => {
   const { logger, clock, diagnostics } = testLogger({});
   logger.event('e');
@@ -217,14 +240,54 @@ testEachEncoding(
     await clock.advance(1000);
     // As a collector whose disk was restored from a copy of long ago.
     const producer = model.producer(logger.producerId.replaceAll('-', ''));
-    producer.durable = 1;
-    for (let sequence = 2; sequence <= 9; sequence++) producer.fates.delete(sequence);
-    logger.event('e', { step: 6 });
+    for (const next of [10, 11]) {
+      producer.durable = 1;
+      for (let sequence = 2; sequence < next; sequence++) producer.fates.delete(sequence);
+      logger.event('e');
+      void logger.flush();
+      await clock.advance(1000);
+      const { logged, acknowledged, dropped, bufferedEvents } = logger.stats();
+      const refused = next - 5;
+      assert.deepEqual([acknowledged, dropped.too_large, dropped.refused], [2, 3, refused]);
+      assert.equal(logged, acknowledged + 3 + refused + bufferedEvents);
+      assert.deepEqual(model.fates().get(6), { loss: 'LOSS_REASON_TOO_LARGE' });
+      assert.deepEqual(model.fates().get(9), { loss: 'LOSS_REASON_REFUSED' });
+    }
+  },
+);
+
+testEachEncoding(
+  'what was lost in a request that a collector had a part of is counted once when that is lost too',
+  async (testLogger) => {
+    let isLosing = false;
+    const { logger, clock, model } = testLogger({ faults: { losesAnswer: () => isLosing } });
+    const goBack = (durable: number): void => {
+      const producer = model.producer(logger.producerId.replaceAll('-', ''));
+      producer.durable = durable;
+      for (const sequence of [...producer.fates.keys()])
+        if (sequence > durable) producer.fates.delete(sequence);
+    };
+    const counts = () => {
+      const { acknowledged, dropped } = logger.stats();
+      return [acknowledged, dropped.too_large, dropped.refused];
+    };
+    for (let step = 0; step < 3; step++) logger.event('e', { step });
     void logger.flush();
-    await clock.advance(1000);
-    const { logged, acknowledged, dropped, bufferedEvents } = logger.stats();
-    assert.deepEqual([acknowledged, dropped.too_large, dropped.refused], [1, 3, 6]);
-    assert.equal(logged, acknowledged + 3 + 6 + bufferedEvents);
+    await clock.advance(5000);
+    isLosing = true;
+    logger.event('e', { text: 'x'.repeat(2 * 1024 * kib) });
+    for (let step = 0; step < 9; step++) logger.event('e', { step });
+    void logger.flush();
+    await clock.advance(2);
+    isLosing = false;
+    goBack(7);
+    await clock.advance(5000);
+    assert.deepEqual(counts(), [6, 1, 6]);
+    goBack(3);
+    logger.event('e');
+    void logger.flush();
+    await clock.advance(5000);
+    assert.deepEqual(counts(), [4, 1, 9]);
   },
 );
 

@@ -63,9 +63,16 @@ test('what is wrong is ignored with a warning that names it, its value and what 
 test('a port alone is no endpoint, and it is said what is one', () => {
   const forms = 'host:port, http://host:port or https://host:port; 127.0.0.1:4317 is used';
   for (const port of [4317, '4317']) {
-    assert.deepEqual(resolve({ endpoint: port }).warnings, [
-      `option endpoint is ${JSON.stringify(port)}; ignored, it must be ${forms}`,
-    ]);
+    const { endpoint, warnings } = resolve({ endpoint: port }, { SLUICE_ENDPOINT: 'prod:4317' });
+    assert.equal(endpoint.target, '127.0.0.1:4317');
+    assert.deepEqual(warnings, [`option endpoint is ${JSON.stringify(port)}; ignored, it must be ${forms}`]);
+  }
+});
+
+test('an endpoint that is absent or empty comes from the environment', () => {
+  for (const endpoint of [undefined, null, '']) {
+    const settings = resolve({ endpoint }, { SLUICE_ENDPOINT: 'prod:4317' });
+    assert.deepEqual([settings.endpoint.target, settings.warnings], ['prod:4317', []]);
   }
 });
 
@@ -135,6 +142,8 @@ test('endpoints are read in every usual form', () => {
   assert.equal(target('collector:4317'), 'collector:4317');
   assert.equal(target('collector'), 'collector:4317');
   assert.equal(target('http://10.0.0.1:5000'), '10.0.0.1:5000');
+  assert.equal(target('HTTP://collector:5000'), 'collector:5000');
+  assert.equal(target('collector:'), 'collector:4317');
   assert.equal(target('http://collector:80/'), 'collector:80');
   assert.equal(target('[::1]:4317'), '[::1]:4317');
   assert.equal(target('unix:/run/sluice.sock'), 'unix:/run/sluice.sock');
@@ -151,6 +160,12 @@ test('endpoints are read in every usual form', () => {
     '4317',
     '4317:4317',
     'http://4317',
+    'HTTP://4317',
+    '4317:',
+    'https://4317:/',
+    ':4317',
+    'http:///4317',
+    'http://@4317',
   ]) {
     assert.equal(parseEndpoint(wrong), undefined, wrong);
   }

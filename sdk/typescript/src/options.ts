@@ -61,7 +61,8 @@ export interface LoggerOptions {
   /** First and largest bound of the random delays between attempts. Default 100 and 10,000. */
   readonly backoffMinMs?: number | undefined;
   readonly backoffMaxMs?: number | undefined;
-  /** Takes problems instead of stderr; each kind at most once in ten minutes. Must not throw. */
+  /** Takes problems instead of stderr; each kind at most once in ten minutes, but `reached` after each `unreachable`.
+   *  Must not throw. */
   readonly onDiagnostic?: ((diagnostic: Diagnostic) => void) | undefined;
 }
 
@@ -100,7 +101,6 @@ export interface Surroundings {
 export const defaultSpoolDir = 'sluice-spool';
 
 const defaultEndpoint: Endpoint = { target: '127.0.0.1:4317', tls: false };
-const endpointForms = `host:port, http://host:port or https://host:port; ${defaultEndpoint.target} is used`;
 
 /** Puts options, environment and defaults together. What is wrong is ignored with a warning; never throws. */
 export function resolveOptions(given: unknown, surroundings: Surroundings): Settings {
@@ -109,11 +109,11 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
   const options = asOptions(given, warnings);
   warnUnknown(options, warnings);
 
-  const text = (name: 'endpoint' | 'project' | 'run' | 'job' | 'host' | 'spoolDir'): string | undefined => {
+  const text = (name: 'project' | 'run' | 'job' | 'host' | 'spoolDir'): string | undefined => {
     const value = options[name];
     if (value === undefined || value === null || value === '') return undefined;
     if (typeof value === 'string') return value;
-    warnings.push(ignored(name, value, name === 'endpoint' ? endpointForms : 'a string'));
+    warnings.push(ignored(name, value, 'a string'));
     return undefined;
   };
   const whole = (name: string, range: { min: number; max: number }): number | undefined => {
@@ -147,7 +147,7 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
         'give all of them the same one',
     );
   }
-  const { onDiagnostic, labels: givenLabels } = options;
+  const { onDiagnostic, endpoint: givenEndpoint, labels: givenLabels } = options;
   const mode = oneOf('mode', options, ['online', 'offline'], warnings) ?? environment.mode ?? 'online';
   const encoding =
     oneOf('encoding', options, ['blocks', 'rows'], warnings) ?? environment.encoding ?? 'blocks';
@@ -158,7 +158,7 @@ export function resolveOptions(given: unknown, surroundings: Surroundings): Sett
   }
   return {
     ...numbers,
-    endpoint: endpoint(text('endpoint') ?? environment.endpoint, warnings),
+    endpoint: endpoint(givenEndpoint, environment.endpoint, warnings),
     project: text('project') ?? environment.project ?? 'default',
     run: run ?? surroundings.newRun(),
     job: text('job') ?? environment.job ?? '',
@@ -248,11 +248,15 @@ function asOptions(given: unknown, warnings: string[]): Given {
   }
 }
 
-function endpoint(text: string | undefined, warnings: string[]): Endpoint {
-  if (text === undefined) return defaultEndpoint;
-  const parsed = parseEndpoint(text);
+function endpoint(given: unknown, fromEnvironment: string | undefined, warnings: string[]): Endpoint {
+  const isGiven = given !== undefined && given !== null && given !== '';
+  const value = isGiven ? given : fromEnvironment;
+  if (value === undefined) return defaultEndpoint;
+  // Nothing but a string: a number would be a port without a host.
+  const parsed = typeof value === 'string' ? parseEndpoint(value) : undefined;
   if (parsed !== undefined) return parsed;
-  warnings.push(ignored('endpoint', text, endpointForms));
+  const forms = `host:port, http://host:port or https://host:port; ${defaultEndpoint.target} is used`;
+  warnings.push(ignored('endpoint', value, forms));
   return defaultEndpoint;
 }
 

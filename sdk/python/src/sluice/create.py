@@ -84,7 +84,8 @@ def init(
     - `exit_timeout_ms`: how long a process that ends is held up to deliver what is left. Default 5,000.
     - `backoff_min_ms`, `backoff_max_ms`: first and largest bound of the random delays between attempts. Default 100 and
       10,000.
-    - `on_diagnostic`: takes problems instead of stderr; each kind at most once in ten minutes. On any thread.
+    - `on_diagnostic`: takes problems instead of stderr; each kind at most once in ten minutes, but `reached` after each
+      `unreachable`. On any thread.
     """
     given = {**locals()}
     given.update(given.pop("unknown"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -44,7 +45,8 @@ _ANSWERS: tuple[DiagnosticKind, ...] = ("reached",)
 
 
 class Diagnostics:
-    """At most one line a kind in ten minutes, on stderr or to a callback. Never raises; any thread."""
+    """One line a kind in ten minutes at most, on stderr or to a callback; `reached` follows each `unreachable` that was
+    said. Never raises; any thread."""
 
     def __init__(
         self,
@@ -80,16 +82,31 @@ def write_line(diagnostic: Diagnostic) -> None:
     more = f" (and {suppressed} more like it)" if suppressed else ""
     line = f"sluice: {kind}: {message}{more}\n"
     stderr = sys.stderr
+    encoding = "utf-8"
     try:
         # None under pythonw, and while the interpreter goes down.
         if stderr is not None:
-            stderr.write(line)
-            stderr.flush()
-            return
+            if not _is_own(stderr):
+                stderr.write(line)
+                stderr.flush()
+                return
+            encoding = stderr.encoding
     except (OSError, ValueError, RuntimeError):
         # Closed, or being written to by the very code that a signal handler interrupted.
         pass
     try:
-        os.write(2, line.encode("utf-8", "backslashreplace"))
+        os.write(2, line.encode(encoding, "backslashreplace"))
     except OSError:
         pass
+
+
+def _is_own(stderr: object) -> bool:
+    """Whether it is the process's own and nothing that stands in for it, such as a notebook's. That is not written
+    through: a thread that waits for a pipe that nobody reads would hold a lock that the end of the process waits for.
+    But on Windows, where a console takes no bytes."""
+    if os.name != "posix" or stderr is not sys.__stderr__ or type(stderr) is not io.TextIOWrapper:
+        return False
+    try:
+        return stderr.fileno() == 2
+    except (OSError, ValueError):
+        return False

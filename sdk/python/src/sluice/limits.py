@@ -127,8 +127,6 @@ IDLE_LOOK_MS = 5_000
 THREAD_STOP_MS = 2_000
 #: How long the delivery's thread waits for an answer where it has to make a call by itself: while a process ends.
 ONCE_TIMEOUT_S = 5.0
-#: How long the first log call after `close` waits until it is said that it came too late; mostly a millisecond.
-LATENESS_WAIT_S = 0.1
 #: How long a fork waits for the SDK's threads to stand still; they usually take a millisecond.
 FORK_WAIT_MS = 1_000
 #: … and for one that may hang in an operation of the disk, of which a child takes no harm.
@@ -137,6 +135,9 @@ FORK_WAIT_DISK_MS = 50
 DIAGNOSTIC_INTERVAL_MS = 600_000
 #: Loss ranges recorded one by one in one request before their order is given up (counts stay).
 EXACT_LOSS_RANGES = 1000
+#: Ranges of losses that are remembered after they were acknowledged. A collector that goes back behind more of them, as
+#: one does whose disk was restored from an old copy, has the earlier ones counted as lost twice.
+RELEASED_LOSS_RANGES = 1000
 #: A file of the spool ends at this size; one is deleted, and read back, as a whole.
 SPOOL_SEGMENT_MIN_BYTES = 256 * KIB
 SPOOL_SEGMENT_MAX_BYTES = 8 * MIB

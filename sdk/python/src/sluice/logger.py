@@ -15,7 +15,6 @@ from typing import Any
 from sluice.buffer.intake import CLOSED_TO_ALL, PER_EVENT
 from sluice.buffer.loss import LossReason
 from sluice.core import Core
-from sluice.delivery.deliverer import Answer
 from sluice.diagnostics import DiagnosticKind, Diagnostics
 from sluice.encode.head import DEFAULT_SEVERITY, SEVERITY_NUMBERS, Head, severity_number
 from sluice.encode.value import Oversized, error_text, plain
@@ -26,7 +25,6 @@ from sluice.limits import (
     FAST_FIELDS,
     FAST_TEXT_CHARS,
     FLUSH_MARK_MS,
-    LATENESS_WAIT_S,
     NAME_BYTES,
     NUMBER_OPTIONS,
     STALLED_S,
@@ -411,10 +409,9 @@ class Logger:
             self._look_around(core)
 
     def _tell_lateness(self, event: str) -> None:
-        """Says once that somebody logs after `close`. Not when the process ends, which closes a logger while threads
-        still log: that is nobody's mistake."""
+        """Says once that somebody logs after `close`, unless the process ends before it is said. Not when the process
+        ends, which closes a logger while threads still log: that is nobody's mistake."""
         self._is_lateness_told = True
-        told = Answer()
 
         def tell() -> None:
             self._diagnostics.report(
@@ -425,15 +422,13 @@ class Logger:
                     "sluice.init()"
                 ),
             )
-            told.give(True)
 
         try:
-            # The delivery's thread is gone, and stderr may be a pipe that nobody reads.
+            # The delivery's thread is gone, and a log call does not wait for whoever reads stderr.
             _thread.start_new_thread(tell, ())
         except RuntimeError:
             # The interpreter ends, or there are no more threads.
-            return
-        told.wait(LATENESS_WAIT_S)
+            pass
 
     def _catches_up(self, core: Core, severity: int) -> bool:
         """Whether the event may wait to be gathered after all. While threads log faster than one of them can gather,

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import { type FrozenRequest, freezeLost } from './frozen-request.js';
 import { countLost, type LossReason } from './loss.js';
+import { ReleasedLosses } from './released-losses.js';
 import type { Rewind } from './request-source.js';
 
 /**
@@ -27,6 +28,7 @@ export abstract class FrozenRequests {
 
   protected readonly producer: Uint8Array;
   protected readonly clock: Clock;
+  readonly #releasedLosses = new ReleasedLosses();
 
   constructor(producer: Uint8Array, clock: Clock) {
     this.producer = producer;
@@ -40,6 +42,7 @@ export abstract class FrozenRequests {
       if (request.last > durable || !this.mayBeStored(request)) break;
       released++;
       this.acknowledged += request.events;
+      if (request.losses.length > 0) this.#releasedLosses.add(request.losses);
       this.forget(request);
       // One call had it, and has been answered. One that was sent again may still lie in a call that was given up.
       if (request.sends === 1) this.recycle(request);
@@ -60,11 +63,13 @@ export abstract class FrozenRequests {
     if (oldest === undefined || !Number.isSafeInteger(expected) || expected < 1) return 'nonsense';
     if (expected < oldest.first) {
       // It acknowledged these once and does not have them any more; nor do we.
-      // Those of them that were losses are counted already.
-      const takenBack = Math.min(oldest.first - expected, this.acknowledged);
+      // Those of them that were losses are counted already, and keep their reasons.
+      const losses = this.#releasedLosses.takeFrom(expected);
+      const lostBefore = losses.reduce((sum, { count }) => sum + count, 0);
+      const takenBack = Math.min(oldest.first - expected - lostBefore, this.acknowledged);
       this.acknowledged -= takenBack;
       this.dropped.refused += takenBack;
-      this.insertLost(0, { from: expected, last: oldest.first - 1, losses: [] }, 'refused');
+      this.insertLost(0, { from: expected, last: oldest.first - 1, losses }, 'refused');
       return 'repaired';
     }
     this.release(expected - 1);
@@ -109,6 +114,8 @@ export abstract class FrozenRequests {
     this.frozen.shift();
     this.forget(request);
     this.acknowledged += request.events - lost;
+    this.#releasedLosses.add(request.losses.filter(({ first }) => first < from));
+    this.#releasedLosses.takeFrom(from);
     this.dropped.refused += lost;
     this.insertLost(0, { from, last: request.last, losses: request.losses }, 'refused');
   }

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sluice.buffer.changing import Changing
 from sluice.buffer.frozen_request import freeze_lost
 from sluice.buffer.loss import LOSS_REASONS, LossRange, LossReason, count_lost
+from sluice.buffer.released_losses import ReleasedLosses
 from sluice.clock import Clock
 from sluice.delivery.source import FrozenRequest, Rewind
 
@@ -29,6 +30,7 @@ class FrozenRequests:
         self.buffered_bytes = 0
         #: The oldest first.
         self.frozen: deque[FrozenRequest] = deque()
+        self._released_losses = ReleasedLosses()
 
     def release(self, durable: int) -> bool:
         """Lets go of everything up to a number that the collector has on its disk. Says whether that was any."""
@@ -38,6 +40,8 @@ class FrozenRequests:
             while frozen and frozen[0].last <= durable and self.may_be_stored(frozen[0]):
                 request = frozen.popleft()
                 self.acknowledged += request.events
+                if request.losses:
+                    self._released_losses.add(request.losses)
                 self.forget(request)
                 has_released = True
         return has_released
@@ -56,11 +60,13 @@ class FrozenRequests:
             oldest = self.frozen[0].first
             if expected < oldest:
                 # It acknowledged these once and does not have them any more; nor do we.
-                # Those of them that were losses are counted already.
-                taken_back = min(oldest - expected, self.acknowledged)
+                # Those of them that were losses are counted already, and keep their reasons.
+                known = self._released_losses.take_from(expected)
+                lost_before = sum(loss.count for loss in known)
+                taken_back = min(oldest - expected - lost_before, self.acknowledged)
                 self.acknowledged -= taken_back
                 self.dropped["refused"] += taken_back
-                self.insert_lost(0, expected, oldest - 1, (), "refused")
+                self.insert_lost(0, expected, oldest - 1, known, "refused")
                 return "repaired"
             self.release(expected - 1)
             if not self.frozen or self.frozen[0].first >= expected:
@@ -97,5 +103,7 @@ class FrozenRequests:
         lost = request.last - first + 1 - count_lost(request.losses, first, request.last)
         self.forget(request)
         self.acknowledged += request.events - lost
+        self._released_losses.add(loss for loss in request.losses if loss.first < first)
+        self._released_losses.take_from(first)
         self.dropped["refused"] += lost
         self.insert_lost(0, first, request.last, request.losses, "refused")

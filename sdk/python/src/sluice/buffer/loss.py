@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,7 +36,7 @@ class LossRange:
     time_ns: int
 
 
-def append_loss(ranges: list[LossRange], loss: LossRange) -> None:
+def append_loss(ranges: MutableSequence[LossRange], loss: LossRange) -> None:
     """Appends a range, or lengthens the last one if it continues it."""
     if ranges:
         last = ranges[-1]

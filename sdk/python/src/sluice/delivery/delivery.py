@@ -539,11 +539,16 @@ class Delivery:
         if answer.rejection is not None:
             self._report("rejected", f"it rejected {answer.rejection}")
         if self._is_unreachable_said:
-            self._report_reached()
+            # So that what was logged meanwhile counts as well.
+            self._source.gather()
+        waited = self._source.buffered_events
         has_released = self._source.release(answer.durable_sequence)
+        is_through = has_released or answer.durable_sequence >= open_call.last_sequence
+        if is_through and self._is_unreachable_said:
+            self._report_reached(waited)
         self._note_marked(min(open_call.marked_through, self._source.first_pending - 1))
         self._wake()
-        if answer.durable_sequence < open_call.last_sequence and not has_released:
+        if not is_through:
             message = f"acknowledged up to {answer.durable_sequence} of {open_call.last_sequence}"
             self._on_failed(CallFailure(UNKNOWN, message))
             return
@@ -664,14 +669,11 @@ class Delivery:
         ):
             self._is_unreachable_said = True
 
-    def _report_reached(self) -> None:
+    def _report_reached(self, waited: int) -> None:
         """Whoever has read that nobody answers reads that somebody does again."""
         self._is_unreachable_said = False
-        self._source.gather()
         away_s = (self._loop.now_ms() - self._failing_since_ms) / 1000
-        self._report(
-            "reached", f"reached again after {away_s:.0f} s; {self._source.buffered_events} events waited"
-        )
+        self._report("reached", f"reached again after {away_s:.0f} s; {waited} events waited")
 
     def _report(self, kind: ReportKind, message: str) -> bool:
         return self._report_kind(kind, lambda: f"collector at {self._endpoint}: {message}")
