@@ -47,7 +47,7 @@ export type MessageLimits = { readonly [name in keyof typeof messageLimits]: num
 
 /**
  * What clients can make the collector hold, whatever they send. The sum of the worst: `connections` and
- * `calls` (about 80 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, twice `pendingBytes` and
+ * `calls` (about 65 and 15 KiB each), `receivingBytes` and 1.5 times `windowBytes`, twice `pendingBytes` and
  * `waitingBytes` (memory comes in powers of two), free memory of messages (12 MiB) and, for some seconds after a burst,
  * of those that were not complete (as much as there were), and one inflated message, twice, for each of `inflateAtOnce`.
  */

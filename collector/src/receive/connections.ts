@@ -9,7 +9,8 @@
  * Invariants:
  * 1. No more than `connections` connections carry calls. One more is told so and closed; beyond
  *    `spareConnections` more, sockets are closed at once.
- * 2. While reading is stopped, no connection that was open then is read, but for a few at a time (valve.ts).
+ * 2. While reading is stopped, connections are read a few at a time only (valve.ts), a new one once for its handshake,
+ *    and one whose client had not taken its answers when it has: Node starts that by itself.
  * 3. The windows of all open calls together are no more than `windowBytes`, as long as the least window for
  *    each call is less than that; clients are told of a smaller window as soon as calls get more.
  */
