@@ -55,6 +55,56 @@ testEachEncoding('a getter that logs does not spoil the event it is read for', a
   assert.equal(logger.stats().dropped.encoding, 1);
 });
 
+testEachEncoding('a getter that logs to another logger spoils neither event', async (testLogger) => {
+  const outer = testLogger({});
+  const inner = testLogger({});
+  const fields = {
+    first: 1,
+    get second(): number {
+      inner.logger.event('inner', { a: 7, text: 'inner' }, { step: 3 });
+      return 5;
+    },
+    text: 'outer',
+  };
+  for (let step = 0; step < 2; step++) outer.logger.event('outer', fields, { step });
+  for (const { logger, clock } of [outer, inner]) {
+    void logger.flush();
+    await clock.advance(1000);
+  }
+  assert.deepEqual(
+    outer.model.events().map(({ metrics, attributes }) => ({ metrics, attributes })),
+    [0, 1].map(() => ({ metrics: { first: 1, second: 5 }, attributes: { text: 'outer' } })),
+  );
+  assert.deepEqual(
+    inner.model.events().map(({ metrics, attributes }) => ({ metrics, attributes })),
+    [0, 1].map(() => ({ metrics: { a: 7 }, attributes: { text: 'inner' } })),
+  );
+});
+
+testEachEncoding(
+  'an event that a full buffer drops leaves nothing behind for another logger',
+  async (testLogger) => {
+    const full = testLogger({
+      options: { bufferBytes: 64 * kib, requestBytes: 8 * kib },
+      faults: alwaysBroken,
+    });
+    const other = testLogger({});
+    for (let step = 0; step < 200; step++) {
+      full.logger.event('e', { text: 'x'.repeat(1000) }, { step });
+      other.logger.event('e', { text: `kept ${step}`, bad: Symbol('s') }, { step });
+    }
+    assert.ok(full.logger.stats().dropped.buffer_full > 0);
+    void other.logger.flush();
+    await other.clock.advance(1000);
+    assert.deepEqual(
+      other.model.events().map(({ attributes }) => attributes?.['text']),
+      Array.from({ length: 200 }, (_, step) => `kept ${step}`),
+    );
+    assert.equal(full.logger.stats().fieldErrors, 0);
+    assert.equal(other.logger.stats().fieldErrors, 200);
+  },
+);
+
 testEachEncoding(
   'an event has a body if its options say so, and a level keeps the one it was given',
   async (testLogger) => {

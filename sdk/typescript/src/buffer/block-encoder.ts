@@ -1,5 +1,5 @@
 import { BlockColumns } from '../encode/block-columns.js';
-import { EventReader, eventTooLarge, type WriterOptions } from '../encode/event-reader.js';
+import { type EventReader, eventTooLarge, giveReader, takeReader, type WriterOptions } from '../encode/event-reader.js';
 import type { WriteOutcome } from '../encode/event-writer.js';
 import type { Shape } from '../encode/shape.js';
 import type { EventClock } from '../event-clock.js';
@@ -16,28 +16,24 @@ import type { EventEncoder, OpenDraft } from './event-encoder.js';
  * 3. The memory of all columns is at most twice what the open draft takes, and what `#trim` leaves.
  */
 export class BlockEncoder implements EventEncoder {
+  fieldErrors = 0;
   size = 0;
   overhead = 0;
   readonly used: BlockColumns[] = [];
 
-  readonly #reader: EventReader;
+  readonly #clock: EventClock;
   readonly #requestBytes: number;
+  /** Those of the shapes that came here, in the shapes' places. */
+  readonly #columns: (BlockColumns | undefined)[] = [];
   /** Those with memory of their own. */
   readonly #held = new Set<BlockColumns>();
-  /** Where the event that was written last belongs, until it is kept. */
+  /** What holds the event that was written last, until it is kept, and where that belongs. */
+  #reader: EventReader | undefined;
   #written: BlockColumns | undefined;
 
   constructor(clock: EventClock, requestBytes: number) {
-    this.#reader = new EventReader(clock);
+    this.#clock = clock;
     this.#requestBytes = requestBytes;
-  }
-
-  get fieldErrors(): number {
-    return this.#reader.fieldErrors;
-  }
-
-  set fieldErrors(count: number) {
-    this.#reader.fieldErrors = count;
   }
 
   write(
@@ -47,17 +43,22 @@ export class BlockEncoder implements EventEncoder {
     fields: unknown,
     options: WriterOptions | undefined,
   ): WriteOutcome {
-    if (this.#written !== undefined) this.#forget();
+    if (this.#reader !== undefined) this.#forget();
+    const reader = takeReader();
+    this.#reader = reader;
     let shape: Shape;
     try {
-      shape = this.#reader.read(name, body, fields, options);
+      shape = reader.read(this.#clock, name, body, fields, options);
     } catch (error) {
       this.#forget();
       if (error !== eventTooLarge) throw error;
       return 'too_large';
+    } finally {
+      this.fieldErrors += reader.fieldErrors;
     }
-    const columns = shape.columns ?? addColumns(shape);
-    const textBytes = columns.measure(this.#reader);
+    const known = this.#columns[shape.place];
+    const columns = known?.shape === shape ? known : this.#addColumns(shape);
+    const textBytes = columns.measure(reader);
     if (columns.limitedBytes + textBytes > wireLimits.eventBytes) {
       this.#forget();
       return 'too_large';
@@ -75,7 +76,7 @@ export class BlockEncoder implements EventEncoder {
       this.used.push(columns);
       this.#held.add(columns);
     }
-    columns.append(this.#reader, severity, offset);
+    columns.append(this.#reader!, severity, offset);
     this.#forget();
   }
 
@@ -97,8 +98,16 @@ export class BlockEncoder implements EventEncoder {
   }
 
   #forget(): void {
-    this.#reader.forget();
+    giveReader(this.#reader!);
+    this.#reader = undefined;
     this.#written = undefined;
+  }
+
+  /** In the place of a shape that was forgotten, perhaps. */
+  #addColumns(shape: Shape): BlockColumns {
+    const columns = new BlockColumns(shape);
+    this.#columns[shape.place] = columns;
+    return columns;
   }
 
   /** What was large for a while need not stay so: columns that are used evenly take twice a request at most. */
@@ -107,9 +116,4 @@ export class BlockEncoder implements EventEncoder {
     for (const columns of this.#held) columns.release();
     this.#held.clear();
   }
-}
-
-function addColumns(shape: Shape): BlockColumns {
-  shape.columns = new BlockColumns(shape);
-  return shape.columns;
 }

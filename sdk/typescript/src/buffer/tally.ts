@@ -5,43 +5,39 @@ export const severities = 25;
 export class Tally {
   events = 0;
   bytes = 0;
-  readonly #counts = new Uint32Array(severities);
-  readonly #bytes = new Float64Array(severities);
+  /** Count and bytes of each severity, side by side. */
+  readonly #sums = new Float64Array(2 * severities);
 
   add(severity: number, size: number): void {
-    this.#counts[severity]!++;
-    this.#bytes[severity]! += size;
+    this.#sums[2 * severity]!++;
+    this.#sums[2 * severity + 1]! += size;
     this.events++;
     this.bytes += size;
   }
 
   remove(severity: number, size: number): void {
-    this.#counts[severity]!--;
-    this.#bytes[severity]! -= size;
+    this.#sums[2 * severity]!--;
+    this.#sums[2 * severity + 1]! -= size;
     this.events--;
     this.bytes -= size;
   }
 
   removeAll(other: Tally): void {
-    for (let severity = 1; severity < severities; severity++) {
-      this.#counts[severity]! -= other.#counts[severity]!;
-      this.#bytes[severity]! -= other.#bytes[severity]!;
-    }
+    for (let index = 0; index < this.#sums.length; index++) this.#sums[index]! -= other.#sums[index]!;
     this.events -= other.events;
     this.bytes -= other.bytes;
   }
 
   countOf(severity: number): number {
-    return this.#counts[severity]!;
+    return this.#sums[2 * severity]!;
   }
 
   bytesOf(severity: number): number {
-    return this.#bytes[severity]!;
+    return this.#sums[2 * severity + 1]!;
   }
 
   clear(): void {
-    this.#counts.fill(0);
-    this.#bytes.fill(0);
+    this.#sums.fill(0);
     this.events = 0;
     this.bytes = 0;
   }

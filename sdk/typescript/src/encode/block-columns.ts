@@ -23,6 +23,7 @@ import { TextColumn } from './text-column.js';
 const firstBytes = 1024;
 
 export class BlockColumns {
+  readonly shape: Shape;
   rows = 0;
   /** What a block of this shape takes without its events. */
   readonly headBytes: number;
@@ -59,6 +60,7 @@ export class BlockColumns {
 
   constructor(shape: Shape) {
     const { name, metrics, attributes } = shape;
+    this.shape = shape;
     this.#name = bytesField(blockFields.name, name.bytes);
     this.#metricNames = names(blockFields.metricName, metrics);
     this.#attributeNames = names(blockFields.attributeName, attributes);

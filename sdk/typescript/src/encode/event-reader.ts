@@ -7,7 +7,8 @@ import { attributeText, errorText, OversizedValue } from './value.js';
 
 /**
  * Reads what a log call was given, by the rules for names, fields and options, and holds it until it is encoded.
- * One event at a time, in arrays that are used again for the next.
+ * One event at a time, in arrays that are used again for the next, whoever logs it: what one logger's call has left in
+ * the processor's caches serves the next logger's. Only while a field's getter logs to another logger are there two.
  *
  * Invariants:
  * 1. A field that cannot be encoded costs itself and is counted in `fieldErrors`; only a size beyond the limit costs
@@ -39,8 +40,25 @@ export const eventTooLarge = new EventTooLarge('event too large');
 
 const noKeys: readonly (string | undefined)[] = [];
 
+const shapes = new Shapes();
+/** The reader that no log call is using. */
+let idle: EventReader | undefined;
+
+/** A reader for one log call, to be given back with `giveReader`. */
+export function takeReader(): EventReader {
+  const reader = idle ?? new EventReader();
+  idle = undefined;
+  return reader;
+}
+
+/** The event that it holds is encoded, or given up. */
+export function giveReader(reader: EventReader): void {
+  reader.forget();
+  idle = reader;
+}
+
 export class EventReader {
-  /** Fields left out, cut names and ignored options since the start. */
+  /** Of the event that was read last: fields left out, a name that was cut, and ignored options. */
   fieldErrors = 0;
   /** The time since 1970: whole milliseconds, and nanoseconds beyond them. Both are exact, and cheap to subtract. */
   timeMs = 0;
@@ -54,8 +72,6 @@ export class EventReader {
   traceId: Uint8Array | undefined;
   spanId: Uint8Array | undefined;
 
-  readonly #clock: EventClock;
-  readonly #shapes = new Shapes();
   #known: KnownName | undefined;
   /** Whether all keys until now are those of the shape that is expected. If not, they are in the lists below. */
   #isExpected = true;
@@ -67,15 +83,17 @@ export class EventReader {
   #keyCount = 0;
   #mayRepeat = false;
 
-  constructor(clock: EventClock) {
-    this.#clock = clock;
-  }
-
   /** Returns the event's shape. Throws `eventTooLarge`, or what the caller's getters throw. */
-  read(name: unknown, body: unknown, fields: unknown, options: WriterOptions | undefined): Shape {
+  read(
+    clock: EventClock,
+    name: unknown,
+    body: unknown,
+    fields: unknown,
+    options: WriterOptions | undefined,
+  ): Shape {
+    this.fieldErrors = 0;
     const time = options?.time;
-    if (time === undefined) this.#takeTime(this.#clock.nowMs());
-    else this.#readTime(time);
+    if (time === undefined || !this.#readTime(time)) this.#takeTime(clock.nowMs());
     const known = this.#readName(name);
     this.#known = known;
     const { expected } = known;
@@ -121,19 +139,20 @@ export class EventReader {
     this.spanId = undefined;
   }
 
-  #readTime(time: unknown): void {
+  /** Says whether it is one; null is none. */
+  #readTime(time: unknown): boolean {
     if (typeof time === 'bigint' && time > 0n && time < 2n ** 63n) {
       this.timeMs = Number(time / 1_000_000n);
       this.timeNanos = Number(time % 1_000_000n);
-      return;
+      return true;
     }
     const ms = time instanceof Date ? time.getTime() : time;
     if (typeof ms === 'number' && ms > 0 && ms < maxTimeMs) {
       this.#takeTime(ms);
-      return;
+      return true;
     }
     if (time !== null) this.fieldErrors++;
-    this.#takeTime(this.#clock.nowMs());
+    return false;
   }
 
   #takeTime(ms: number): void {
@@ -144,7 +163,7 @@ export class EventReader {
 
   #readName(name: unknown): KnownName {
     if (typeof name !== 'string' && name !== undefined && name !== null) this.fieldErrors++;
-    const known = this.#shapes.name(typeof name === 'string' ? name : '');
+    const known = shapes.name(typeof name === 'string' ? name : '');
     if (known.encoded.cut) this.fieldErrors++;
     return known;
   }
@@ -247,7 +266,7 @@ export class EventReader {
   /** Looks up a key that was not expected. Undefined for one that is left out. */
   #admit(key: string, metrics: number, attributes: number): EncodedKey | undefined {
     this.#diverge(metrics, attributes);
-    const encoded = this.#shapes.key(key);
+    const encoded = shapes.key(key);
     if (encoded === undefined || this.#keyCount === wireLimits.keysPerEvent) {
       this.fieldErrors++;
       return undefined;
@@ -279,7 +298,7 @@ export class EventReader {
   #find(known: KnownName, given: number): Shape {
     this.#diverge(this.#metrics, this.#attributes);
     if (this.#mayRepeat) this.#keepLast();
-    known.expected = this.#shapes.find({
+    known.expected = shapes.find({
       name: known.encoded,
       metrics: this.#metricKeys,
       metricCount: this.#metrics,

@@ -2,7 +2,7 @@ import type { EventClock } from '../event-clock.js';
 import { defaultSeverity } from '../event-options.js';
 import { wireLimits } from '../limits.js';
 import type { EncodedKey, Piece } from './encoded-texts.js';
-import { EventReader, eventTooLarge, type WriterOptions } from './event-reader.js';
+import { type EventReader, eventTooLarge, giveReader, takeReader, type WriterOptions } from './event-reader.js';
 import { splitNanos, tag, varintSize, wireType, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
 import { parts, type Shape } from './shape.js';
 import { textSize, writeText } from './text.js';
@@ -39,7 +39,10 @@ export class EventWriter {
   /** End of the entry that was written last; becomes `committed` when it is kept. */
   end = 0;
 
-  readonly #reader: EventReader;
+  /** Fields left out, cut names and ignored options since the start. */
+  fieldErrors = 0;
+
+  readonly #clock: EventClock;
   #view: DataView;
   #at = 0;
   #start = 0;
@@ -47,18 +50,9 @@ export class EventWriter {
   #lengthBytes = 1;
 
   constructor(clock: EventClock, bytes: number) {
-    this.#reader = new EventReader(clock);
+    this.#clock = clock;
     this.bytes = Buffer.allocUnsafeSlow(bytes);
     this.#view = new DataView(this.bytes.buffer);
-  }
-
-  /** Fields left out, cut names and ignored options since the start. */
-  get fieldErrors(): number {
-    return this.#reader.fieldErrors;
-  }
-
-  set fieldErrors(count: number) {
-    this.#reader.fieldErrors = count;
   }
 
   /** Encodes one event behind the committed ones. May throw what the caller's getters throw. */
@@ -72,20 +66,21 @@ export class EventWriter {
     this.#start = this.committed;
     this.#ensureAt(this.committed, headBytes);
     this.#at = this.committed + 1 + this.#lengthBytes;
+    const reader = takeReader();
     try {
-      this.#writeEvent(this.#reader.read(name, body, fields, options), severity);
+      this.#writeEvent(reader, reader.read(this.#clock, name, body, fields, options), severity);
     } catch (error) {
       if (error !== eventTooLarge) throw error;
       return 'too_large';
     } finally {
-      this.#reader.forget();
+      this.fieldErrors += reader.fieldErrors;
+      giveReader(reader);
     }
     return this.#writeLength();
   }
 
-  #writeEvent(shape: Shape, severity: number): void {
-    const reader = this.#reader;
-    this.#writeTime();
+  #writeEvent(reader: EventReader, shape: Shape, severity: number): void {
+    this.#writeTime(reader);
     this.#copy(shape.name.field);
     if (severity !== defaultSeverity) {
       this.bytes[this.#at++] = severityTag;
@@ -118,8 +113,7 @@ export class EventWriter {
     return 'written';
   }
 
-  #writeTime(): void {
-    const { timeMs, timeNanos } = this.#reader;
+  #writeTime({ timeMs, timeNanos }: EventReader): void {
     splitNanos(timeMs, timeNanos, timeHalves);
     this.bytes[this.#at] = timeTag;
     this.#view.setUint32(this.#at + 1, timeHalves[0]!, true);

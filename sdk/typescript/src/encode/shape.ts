@@ -1,5 +1,4 @@
 import { internalLimits } from '../limits.js';
-import type { BlockColumns } from './block-columns.js';
 import { BoundedCache, type EncodedKey, type EncodedName, encodeKey, encodeName } from './encoded-texts.js';
 
 /** What an event has beside its fields; a sum of these. */
@@ -15,8 +14,8 @@ export interface Shape {
   readonly metricKeys: readonly (string | undefined)[];
   readonly attributeKeys: readonly (string | undefined)[];
   readonly parts: number;
-  /** Where the block writer gathers its events. */
-  columns: BlockColumns | undefined;
+  /** Its place among the shapes that are remembered. */
+  readonly place: number;
 }
 
 /** A name as it was given, and the shape of the last event that had it: most likely that of the next one. */
@@ -26,8 +25,8 @@ export interface KnownName {
 }
 
 /**
- * The shapes that were met. Two shapes are one object if they are equal, unless the program makes up so many that
- * they are forgotten in between.
+ * The shapes that were met, by all loggers. Two shapes are one object if they are equal, unless the program makes up so
+ * many that they are forgotten in between.
  */
 export class Shapes {
   readonly #names = new BoundedCache<KnownName>((name) => ({
@@ -36,6 +35,7 @@ export class Shapes {
   }));
   readonly #keys = new BoundedCache<EncodedKey | undefined>(encodeKey);
   readonly #shapes = new Map<number, Shape[]>();
+  #count = 0;
   #keyCount = 0;
 
   name(name: string): KnownName {
@@ -80,18 +80,19 @@ export class Shapes {
       metricKeys: [...metrics.slice(0, metricCount).map(({ text }) => text), undefined],
       attributeKeys: [...attributes.slice(0, attributeCount).map(({ text }) => text), undefined],
       parts: given.parts,
-      columns: undefined,
     });
   }
 
-  #add(hash: number, shape: Shape): Shape {
+  #add(hash: number, made: Omit<Shape, 'place'>): Shape {
     // A name counts as a key, so that shapes without keys are bounded as well.
-    this.#keyCount += 1 + shape.metrics.length + shape.attributes.length;
+    this.#keyCount += 1 + made.metrics.length + made.attributes.length;
     if (this.#keyCount > internalLimits.cachedShapeKeys) {
       this.#shapes.clear();
       this.#names.clear();
+      this.#count = 0;
       this.#keyCount = 0;
     }
+    const shape = { ...made, place: this.#count++ };
     const sameHash = this.#shapes.get(hash);
     if (sameHash === undefined) this.#shapes.set(hash, [shape]);
     else sameHash.push(shape);
