@@ -193,6 +193,28 @@ test('a request has at most a thousand shapes, and programs that make up more ar
   );
 });
 
+test('loggers that make up shapes until all are forgotten do not get into each other’s events', () => {
+  const both = [makeBuffer(), makeBuffer()];
+  for (let index = 0; index < 12_000; index++) {
+    for (const [which, { encoder, buffer }] of both.entries()) {
+      encoder.write(`made-up-${which}-${index}`, 9, undefined, { [`key_${index}`]: index }, undefined);
+      buffer.add(9);
+      encoder.write('common', 9, undefined, { which, index }, undefined);
+      buffer.add(9);
+    }
+  }
+  for (const [which, { buffer }] of both.entries()) {
+    const events = [...fatesOf(buffer)].map(([, fate]) => ('event' in fate ? fate.event : undefined));
+    assert.deepEqual(
+      events.map((event) => [event?.name, event?.metrics]),
+      Array.from({ length: 12_000 }, (_, index) => [
+        [`made-up-${which}-${index}`, { [`key_${index}`]: index }],
+        ['common', { which, index }],
+      ]).flat(),
+    );
+  }
+});
+
 test('what a shape took for a while is given back', () => {
   const { encoder, buffer } = makeBuffer({ requestBytes: mib });
   assert.ok(encoder instanceof BlockEncoder);
