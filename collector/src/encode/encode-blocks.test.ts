@@ -197,9 +197,9 @@ test('a block whose times descend is encoded as fast as one whose times ascend',
     attributes: { a: `a ${row}`, b: 'b' },
   }));
   const segment = makeSegment(segmentId, [toBlocks(request)]);
-  const startMs = performance.now();
+  const before = process.cpuUsage();
   const blocks = encode(segment);
-  const tookMs = performance.now() - startMs;
+  const tookMs = process.cpuUsage(before).user / 1000;
   assert.ok(blocks.equals(encode(makeSegment(segmentId, [request]))));
   assert.ok(tookMs < 3000, `${Math.round(tookMs)} ms`);
 });
@@ -215,11 +215,12 @@ test('a request of many blocks and many rejected events is indexed at once', () 
     { producer: { id: producerId(1) }, first_sequence: String(2 ** 53 - 20_000), blocks },
   ]);
   assert.equal(segment.requests[0]?.rejections.length, 10_000);
-  const startMs = performance.now();
+  const before = process.cpuUsage();
   const index = new SegmentIndex();
   index.build(segment);
   assert.equal(index.count, 10_000);
-  assert.ok(performance.now() - startMs < 2000, `${Math.round(performance.now() - startMs)} ms`);
+  const tookMs = process.cpuUsage(before).user / 1000;
+  assert.ok(tookMs < 2000, `${Math.round(tookMs)} ms`);
 });
 
 test('blocks of which nothing is stored leave nothing in the index', () => {

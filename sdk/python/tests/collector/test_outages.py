@@ -178,7 +178,7 @@ while True:
         spool,
     )
     assert job.stdout is not None
-    lines = [job.stdout.readline().split() for _ in range(20)]
+    lines = [job.stdout.readline().split() for _ in range(30)]
     job.kill()
     job.stdout.close()
     job.wait()

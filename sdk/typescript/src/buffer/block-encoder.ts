@@ -1,5 +1,11 @@
 import { BlockColumns } from '../encode/block-columns.js';
-import { type EventReader, eventTooLarge, giveReader, takeReader, type WriterOptions } from '../encode/event-reader.js';
+import {
+  type EventReader,
+  eventTooLarge,
+  giveReader,
+  takeReader,
+  type WriterOptions,
+} from '../encode/event-reader.js';
 import type { WriteOutcome } from '../encode/event-writer.js';
 import type { Shape } from '../encode/shape.js';
 import type { EventClock } from '../event-clock.js';

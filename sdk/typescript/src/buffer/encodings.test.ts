@@ -165,9 +165,10 @@ test('a full buffer of mixed severities is evicted in a time that grows with it,
     };
     for (let index = 0; buffer.dropped.buffer_full === 0; index++) log([5, 9, 9, 13][index % 4]!);
     const events = buffer.bufferedEvents;
-    const startMs = performance.now();
+    // Of the processor, because what else the machine does is not the question.
+    const before = process.cpuUsage();
     for (let index = 0; index < events; index++) log(17);
-    const tookMs = performance.now() - startMs;
+    const tookMs = process.cpuUsage(before).user / 1000;
     assert.ok(buffer.dropped.buffer_full > events * 0.9, 'everything lesser went');
     return (tookMs * 1000) / events;
   };

@@ -2,7 +2,13 @@ import type { EventClock } from '../event-clock.js';
 import { defaultSeverity } from '../event-options.js';
 import { wireLimits } from '../limits.js';
 import type { EncodedKey, Piece } from './encoded-texts.js';
-import { type EventReader, eventTooLarge, giveReader, takeReader, type WriterOptions } from './event-reader.js';
+import {
+  type EventReader,
+  eventTooLarge,
+  giveReader,
+  takeReader,
+  type WriterOptions,
+} from './event-reader.js';
 import { splitNanos, tag, varintSize, wireType, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
 import { parts, type Shape } from './shape.js';
 import { textSize, writeText } from './text.js';
