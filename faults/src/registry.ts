@@ -13,6 +13,7 @@ export const scenarioNames = [
   'fork-sdk',
   'kill-all',
   'kill-handed',
+  'kill-workers',
   'kill-points',
   'store-ambiguous',
   'dedup-window',

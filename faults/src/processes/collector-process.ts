@@ -8,8 +8,9 @@ import { serve } from './serve.js';
 let collector: Collector | undefined;
 
 const calls: CollectorCalls = {
-  async start({ settings, faults }) {
-    const config = makeConfig({ logLevel: process.env['FAULTS_LOG'] ?? 'warn' }, settings);
+  async start({ settings, workers, faults }) {
+    const logLevel = process.env['FAULTS_LOG'] ?? 'warn';
+    const config = makeConfig({ logLevel, ...(workers !== undefined && { workers }) }, settings);
     collector = new Collector(
       config,
       openLog(config.logLevel),

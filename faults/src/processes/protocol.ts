@@ -21,7 +21,11 @@ export interface Stepping {
 export type CollectorSettings = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
 
 export interface CollectorCalls extends Ending, Stepping {
-  start(options: { settings: CollectorSettings; faults: FaultPlan }): Promise<{ port: number }>;
+  start(options: {
+    settings: CollectorSettings;
+    workers: number | undefined;
+    faults: FaultPlan;
+  }): Promise<{ port: number }>;
   counters(): Promise<{
     committedEvents: number;
     committedSegments: number;

@@ -21,6 +21,8 @@ export class CollectorHost extends Host<CollectorCalls> {
   killAt: FaultPlan['killAt'];
   /** The wall clock of the next start; undefined: the machine's, which cannot be set. */
   clockOffsetMs: number | undefined;
+  /** How many workers the next start has; undefined: none but itself, by default. */
+  workers: number | undefined;
   readonly #settings: CollectorSettings;
   readonly #plant: PlantedBug | undefined;
 
@@ -29,6 +31,7 @@ export class CollectorHost extends Host<CollectorCalls> {
     port: number;
     storeUrl: string;
     settings: CollectorSettings;
+    workers: number | undefined;
     plant: PlantedBug | undefined;
     onLost: (problem: string) => void;
   }) {
@@ -36,6 +39,7 @@ export class CollectorHost extends Host<CollectorCalls> {
     this.dataDir = options.dataDir;
     this.endpoint = `127.0.0.1:${options.port}`;
     this.#plant = options.plant;
+    this.workers = options.workers;
     this.#settings = {
       ...options.settings,
       grpc: { address: this.endpoint },
@@ -44,21 +48,33 @@ export class CollectorHost extends Host<CollectorCalls> {
     };
   }
 
-  /** Segments on the disk; one, which is empty, when all is committed. */
+  /** Segments on the disk; one, which is empty, when all is committed and there is one worker. */
   get segments(): number {
-    return filesOf(join(this.dataDir, 'wal')).filter((name) => name.endsWith('.wal')).length;
+    return this.#logs.flatMap(filesOf).filter((name) => name.endsWith('.wal')).length;
   }
 
   /** What the log takes on the disk. */
   get logMiB(): number {
-    const folder = join(this.dataDir, 'wal');
-    const bytes = filesOf(folder).reduce((sum, name) => sum + sizeOf(join(folder, name)), 0);
+    const paths = this.#logs.flatMap((log) => filesOf(log).map((name) => join(log, name)));
+    const bytes = paths.reduce((sum, path) => sum + sizeOf(path), 0);
     return Math.round(bytes / 1024 / 102.4) / 10;
   }
 
   /** Files that could not be stored in full. */
   get damaged(): string[] {
-    return filesOf(join(this.dataDir, 'wal', 'damaged'));
+    return this.#logs.flatMap((log) => filesOf(join(log, 'damaged')));
+  }
+
+  /** The process ids of its workers; none if it has no processes but its own, or has ended. */
+  get workerIds(): number[] {
+    if (!this.isAlive) return [];
+    const { pid } = this.child;
+    try {
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+      return children.split(' ').filter(Boolean).map(Number);
+    } catch {
+      return [];
+    }
   }
 
   /** As `start`, for one that is armed: it may reach its point before it is up. */
@@ -76,6 +92,13 @@ export class CollectorHost extends Host<CollectorCalls> {
   logOf(word: string): string[] {
     const lines = readFileSync(this.#logFile, 'utf8').split('\n');
     return lines.filter((line) => line.includes(word)).slice(-5);
+  }
+
+  /** The folders of its logs: `wal`, and `wal-1` and so on of further workers, those of earlier lives included. */
+  get #logs(): string[] {
+    return filesOf(this.dataDir)
+      .filter((name) => /^wal(-\d+)?$/.test(name))
+      .map((name) => join(this.dataDir, name));
   }
 
   get #logFile(): string {
@@ -109,7 +132,7 @@ export class CollectorHost extends Host<CollectorCalls> {
       ...(this.killAt === undefined ? {} : { killAt: this.killAt }),
       ...(this.#plant === undefined ? {} : { plant: this.#plant }),
     };
-    await child.ask('start', { settings: this.#settings, faults });
+    await child.ask('start', { settings: this.#settings, workers: this.workers, faults });
   }
 }
 

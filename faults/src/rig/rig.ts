@@ -24,6 +24,8 @@ export interface RigOptions {
   readonly run: string;
   /** Sections over those of `smallSegments`. */
   readonly collector?: CollectorSettings;
+  /** Of the first start. */
+  readonly workers?: number;
   readonly producers?: FleetOptions;
   readonly withProxy?: boolean;
   /** Give the processes wall clocks that can be set. */
@@ -71,6 +73,7 @@ export class Rig {
       port: await reservePort(),
       storeUrl,
       settings: merge(smallSegments, options.collector ?? {}),
+      workers: options.workers,
       plant: context.plant,
       onLost,
     });
