@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from typing import Any
 
@@ -428,6 +429,128 @@ with multiprocessing.get_context("fork").Pool(3) as pool:
         done = run(code, collector)
         assert (done.returncode, done.stderr) == (0, "")
         assert names(collector) == {"pool": 300}
+
+
+# A signal that comes just before the main thread waits does not wake it; so does one that another thread gets.
+UNSEEN = """
+import multiprocessing, signal, threading
+fork = multiprocessing.get_context("fork")
+def unseen():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+def end_of(work):
+    process = fork.Process(target=work)
+    process.start()
+    process.join(20)
+    code = process.exitcode
+    process.kill()
+    return code
+"""
+
+
+@pytest.mark.parametrize("logged", [0, 1])
+def test_sigterm_that_does_not_wake_a_process_of_multiprocessing_ends_it_all_the_same(logged: int) -> None:
+    code = f"""
+def work():
+    for _ in range({logged}): log.event("e")
+    threading.Thread(target=unseen).start()
+    lock = fork.Lock()
+    lock.acquire()
+    lock.acquire()
+sys.exit(end_of(work) != -signal.SIGTERM)
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert names(collector)["e"] == logged
+
+
+BEFORE_IT_BEGINS = """
+import os, signal, sys
+# On the same core as its parent, and not pushing in, a child begins when its parent waits.
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+def end_child():
+    with open("/proc/thread-self/children") as file:
+        os.kill(int(file.read().split()[-1]), signal.SIGTERM)
+# Before anything else that follows a fork.
+os.register_at_fork(after_in_parent=end_child)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a child begins, and who it is")
+def test_sigterm_that_comes_before_a_child_begins_ends_it_all_the_same() -> None:
+    code = """
+for _ in range(5):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(2)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == signal.SIGTERM
+assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+"""
+    with CollectorProcess() as collector:
+        done = run_python(BEFORE_IT_BEGINS + INIT + code, ENDPOINT=collector.endpoint)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert names(collector) == {}
+
+
+def test_sigterm_in_the_middle_of_a_fork_delivers_what_is_left() -> None:
+    # After everything else that comes before a fork, so that the SDK's threads are gone.
+    first = "import os, signal\nos.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGTERM))"
+    code = """
+log.event("e")
+log.flush(20)
+log.event("e")
+if os.fork() == 0:
+    os._exit(0)
+"""
+    with CollectorProcess() as collector:
+        started_s = time.monotonic()
+        done = run_python(first + INIT + code, ENDPOINT=collector.endpoint)
+        assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+        assert time.monotonic() - started_s < 15, "it did not wait for its deadline"
+        assert names(collector) == {"e": 2}
+
+
+def test_a_handler_that_a_process_of_multiprocessing_sets_later_gets_each_signal_once() -> None:
+    code = """
+def work():
+    calls = []
+    log.event("e")
+    signal.signal(signal.SIGTERM, lambda *_: calls.append(1))
+    threading.Thread(target=unseen).start()
+    time.sleep(1)
+    os._exit(len(calls) + (10 if log.close(20).acknowledged else 20))
+sys.exit(end_of(work) != 11)
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert names(collector) == {"e": 1}
+
+
+def test_a_process_of_multiprocessing_forks_without_a_thread_of_the_sdk() -> None:
+    code = """
+import warnings
+def work():
+    warnings.simplefilter("error")
+    log.event("parent")
+    for _ in range(10):
+        pid = os.fork()
+        if pid == 0:
+            wakes = signal.set_wakeup_fd(-1) != -1
+            os._exit(threading.active_count() - 1 + wakes)
+        assert os.waitpid(pid, 0)[1] == 0
+    # The parent is woken as before.
+    threading.Thread(target=unseen).start()
+    fork.Event().wait()
+sys.exit(end_of(work) != -signal.SIGTERM)
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert names(collector) == {"parent": 1}
 
 
 def test_sigterm_during_a_close_lets_it_come_to_its_end_and_says_what_is_left() -> None:

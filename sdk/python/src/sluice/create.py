@@ -56,7 +56,8 @@ def init(
 ) -> Logger:
     """Makes a logger, which the functions of the module use from now on. Never raises: an option that is wrong, or that
     there is none of, is ignored, and said so once on stderr or to `on_diagnostic`. No thread is started and no
-    connection made before there is something to send (with a spool directory, one thread looks for what others left).
+    connection made before there is something to send (with a spool directory, one thread looks for what others left; in
+    a process of multiprocessing, one waits for SIGTERM).
 
     Everything is optional; what is absent comes from the environment, then from the default.
 

@@ -11,6 +11,9 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
+from sluice.delivery.thread import on_forked, on_halted
+from sluice.signal_watch import SignalWatch
+
 
 class Exiting(Protocol):
     """What the end of the process needs from a logger."""
@@ -36,8 +39,12 @@ class Exiting(Protocol):
 #: All loggers that are not closed. A plain dict, because the operations on it are single steps of the interpreter.
 _loggers: dict[int, Exiting] = {}
 _hooked: list[bool] = []
-#: A signal that came while a logger was being closed on the same thread.
+#: A signal that came while a logger was being closed on the same thread, or while that forked.
 _deferred: list[int] = []
+#: Threads that fork, and those of them that hold back SIGTERM meanwhile.
+_forking: set[int] = set()
+_holding: set[int] = set()
+_is_told_of_children: list[bool] = []
 
 
 def watch_exit(logger: Exiting) -> None:
@@ -52,8 +59,7 @@ def watch_exit(logger: Exiting) -> None:
 def forget_exit(logger: object) -> None:
     """A logger is closed; the last thing that its `close` does."""
     _loggers.pop(id(logger), None)
-    if _deferred and not _is_closing_here():
-        _end(_deferred.pop())
+    _end_if_deferred()
 
 
 def _hook() -> None:
@@ -67,7 +73,11 @@ def _hook() -> None:
             # The interpreter is going down already.
             pass
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
+        )
+        on_halted(_hold_sigterm)
+        on_forked(_let_sigterm)
     _hook_exceptions()
 
 
@@ -87,8 +97,7 @@ def _finish(is_last: bool) -> None:
 def _before_threads_are_joined() -> None:
     """The main thread is done. Other threads may go on logging, and then atexit comes after them; a process of
     multiprocessing has no such end, so for it this is the last moment unless there are such threads."""
-    is_child = "multiprocessing.process" in sys.modules and _is_multiprocessing_child()
-    if not is_child:
+    if not _is_multiprocessing_child():
         return
     me = threading.current_thread()
     others = [each for each in threading.enumerate() if each is not me and not each.daemon]
@@ -96,17 +105,56 @@ def _before_threads_are_joined() -> None:
 
 
 def _is_multiprocessing_child() -> bool:
-    return sys.modules["multiprocessing.process"].parent_process() is not None
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and module.parent_process() is not None
 
 
 def _after_fork() -> None:
     _deferred.clear()
+    _forking.clear()
+    _holding.intersection_update({threading.get_ident()})
+    _watch.abandon()
     for logger in list(_loggers.values()):
         try:
             logger.after_fork()
         except Exception:
             # It is closed here, then; the others need not be.
             pass
+    # Last, because it may end this process.
+    _let_sigterm()
+
+
+def _before_fork() -> None:
+    _forking.add(threading.get_ident())
+    _watch.halt()
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _is_told_of_children:
+        _is_told_of_children.append(True)
+        # In a child, once it knows that it is one of multiprocessing.
+        util.register_after_fork(_watch, lambda watch: _start_watch())
+
+
+def _after_fork_in_parent() -> None:
+    _forking.discard(threading.get_ident())
+    _watch.go_on()
+    _end_if_deferred()
+
+
+def _hold_sigterm(timeout_s: float) -> None:
+    """The first thing that Python does in a child is to forget the signals that have come: with a handler, one that
+    comes before is lost, and whoever sent it waits for ever, as a multiprocessing.Pool that ends before all its
+    workers have begun (measured on 2 busy cores: 5 of 24 at times). Held back, it comes when the child is ready."""
+    is_held = signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm and not is_held:
+        _holding.add(threading.get_ident())
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _let_sigterm() -> None:
+    """Before any thread is started, which would inherit that."""
+    if threading.get_ident() in _holding:
+        _holding.discard(threading.get_ident())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _hook_exceptions() -> None:
@@ -144,23 +192,41 @@ def _hook_sigterm() -> None:
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _on_sigterm)
+        _start_watch()
     except ValueError:
         pass
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    if not _watch.begin():
+        return
     # A second one ends the process at once.
     signal.signal(number, signal.SIG_DFL)
     # In the middle of closing, as a worker of a multiprocessing.Pool is when the pool ends: that goes on when this
-    # returns, within its own deadline, and then the process ends. From in here it could only be cut short.
-    if _is_closing_here():
-        _deferred.append(number)
-    else:
-        _end(number)
+    # returns, within its own deadline, and then the process ends. From in here it could only be cut short. In the
+    # middle of a fork nothing is delivered before that is done.
+    _deferred.append(number)
+    _end_if_deferred()
+
+
+#: Of SIGTERM.
+_watch = SignalWatch(signal.SIGTERM, _on_sigterm)
+
+
+def _start_watch() -> None:
+    """In processes of multiprocessing, which end by SIGTERM as a matter of course, and often just when they begin to
+    wait. Not in others: Python has one descriptor for it, and that is the program's."""
+    if _is_multiprocessing_child() and signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        _watch.start()
 
 
 def _is_closing_here() -> bool:
     return any(logger.is_closing_here for logger in list(_loggers.values()))
+
+
+def _end_if_deferred() -> None:
+    if _deferred and not _is_closing_here() and threading.get_ident() not in _forking:
+        _end(_deferred.pop())
 
 
 def _end(number: int) -> None:

@@ -246,11 +246,18 @@ _forks = 0
 _forks_lock = threading.Lock()
 #: Told when the loops stand still, with what is left of the time that a fork waits.
 _halted: list[Callable[[float], None]] = []
+#: Told in the parent before the loops go on.
+_forked: list[Callable[[], None]] = []
 
 
 def on_halted(run: Callable[[float], None]) -> None:
     """Has something run before each fork, once all loops stand still; it may wait that many seconds."""
     _halted.append(run)
+
+
+def on_forked(run: Callable[[], None]) -> None:
+    """Has something run after each fork in the parent, before the loops go on; on the thread that has forked."""
+    _forked.append(run)
 
 
 def _before_fork() -> None:
@@ -269,6 +276,8 @@ def _before_fork() -> None:
 
 def _after_fork_in_parent() -> None:
     global _forks
+    for run in _forked:
+        run()
     with _forks_lock:
         _forks -= 1
         if _forks > 0:
