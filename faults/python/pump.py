@@ -52,9 +52,11 @@ class Pump:
         event = self.logger.event
         for _ in range(events):
             # The SDK numbers its calls as we do: every call uses up one number, whatever becomes of it.
-            self._sequence += 1
-            name, arguments = event_of(self.key, self._sequence)
+            sequence = self._sequence + 1
+            name, arguments = event_of(self.key, sequence)
             event(name, **arguments)
+            # Not before: a flush of the other thread would answer for an event that is not logged yet.
+            self._sequence = sequence
 
     def flush_loop(self, most_s: float) -> None:
         """Flushes again and again, after random pauses, until `finish`."""
