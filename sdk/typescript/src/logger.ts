@@ -277,7 +277,6 @@ export class SluiceLogger implements Logger, Exiting {
     } finally {
       this.#isEncoding = false;
     }
-    if (this.#encoder.fieldErrors !== errorsBefore) this.#reportField(name);
     switch (this.#buffer.add(severity)) {
       case 'kept':
         break;
@@ -291,6 +290,8 @@ export class SluiceLogger implements Logger, Exiting {
         this.#noticeDrop('buffer_full');
         break;
     }
+    // Last, because whoever is told may log to another logger.
+    if (this.#encoder.fieldErrors !== errorsBefore) this.#reportField(name);
   }
 
   #drop(reason: LossReason): void {

@@ -1,11 +1,5 @@
 import { BlockColumns } from '../encode/block-columns.js';
-import {
-  type EventReader,
-  eventTooLarge,
-  giveReader,
-  takeReader,
-  type WriterOptions,
-} from '../encode/event-reader.js';
+import { type EventReader, eventReader, eventTooLarge, type WriterOptions } from '../encode/event-reader.js';
 import type { WriteOutcome } from '../encode/event-writer.js';
 import type { Shape } from '../encode/shape.js';
 import type { EventClock } from '../event-clock.js';
@@ -49,26 +43,25 @@ export class BlockEncoder implements EventEncoder {
     fields: unknown,
     options: WriterOptions | undefined,
   ): WriteOutcome {
-    if (this.#reader !== undefined) this.#forget();
-    const reader = takeReader();
-    this.#reader = reader;
+    const reader = eventReader();
     let shape: Shape;
     try {
       shape = reader.read(this.#clock, name, body, fields, options);
     } catch (error) {
-      this.#forget();
+      this.fieldErrors += reader.fieldErrors;
+      reader.forget();
       if (error !== eventTooLarge) throw error;
       return 'too_large';
-    } finally {
-      this.fieldErrors += reader.fieldErrors;
     }
-    const known = this.#columns[shape.place];
-    const columns = known?.shape === shape ? known : this.#addColumns(shape);
+    if (reader.fieldErrors > 0) this.fieldErrors += reader.fieldErrors;
+    const { latest } = shape;
+    const columns = latest?.owner === this ? latest : this.#columnsOf(shape);
     const textBytes = columns.measure(reader);
     if (columns.limitedBytes + textBytes > wireLimits.eventBytes) {
-      this.#forget();
+      reader.forget();
       return 'too_large';
     }
+    this.#reader = reader;
     this.#written = columns;
     this.size = columns.rowBytes + textBytes;
     this.overhead = columns.rows === 0 ? columns.headBytes : 0;
@@ -82,8 +75,9 @@ export class BlockEncoder implements EventEncoder {
       this.used.push(columns);
       this.#held.add(columns);
     }
-    columns.append(this.#reader!, severity, offset);
-    this.#forget();
+    const reader = this.#reader!;
+    columns.append(reader, severity, offset);
+    reader.forget();
   }
 
   open(first: number, openedMs: number): OpenDraft {
@@ -96,6 +90,12 @@ export class BlockEncoder implements EventEncoder {
     this.#trim();
   }
 
+  release(): void {
+    this.discard();
+    for (const columns of this.#held) columns.release();
+    this.#held.clear();
+  }
+
   /** Bytes of memory that the columns take, used or not. */
   get columnBytes(): number {
     let bytes = 0;
@@ -103,16 +103,12 @@ export class BlockEncoder implements EventEncoder {
     return bytes;
   }
 
-  #forget(): void {
-    giveReader(this.#reader!);
-    this.#reader = undefined;
-    this.#written = undefined;
-  }
-
-  /** In the place of a shape that was forgotten, perhaps. */
-  #addColumns(shape: Shape): BlockColumns {
-    const columns = new BlockColumns(shape);
+  #columnsOf(shape: Shape): BlockColumns {
+    const known = this.#columns[shape.place];
+    // In its place there may be those of a shape that was forgotten.
+    const columns = known?.shape === shape ? known : new BlockColumns(shape, this);
     this.#columns[shape.place] = columns;
+    shape.latest = columns;
     return columns;
   }
 

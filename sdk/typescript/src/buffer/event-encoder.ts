@@ -29,6 +29,8 @@ export interface EventEncoder {
   open(first: number, openedMs: number): OpenDraft;
   /** Forgets the events of the open draft. */
   discard(): void;
+  /** The same, and gives back its memory: nothing is written any more. */
+  release(): void;
 }
 
 /** A request that is not frozen yet. Its events may still be evicted. */

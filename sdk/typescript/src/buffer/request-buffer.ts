@@ -153,7 +153,7 @@ export class RequestBuffer extends FrozenRequests implements RequestSource {
     this.#sealed.length = 0;
     this.#open = undefined;
     this.#evicting = undefined;
-    this.#encoder.discard();
+    this.#encoder.release();
     this.#tally.clear();
     this.#overhead = 0;
   }

@@ -45,4 +45,8 @@ export class RowEncoder implements EventEncoder {
   discard(): void {
     this.#writer.committed = 0;
   }
+
+  release(): void {
+    this.discard();
+  }
 }

@@ -24,6 +24,8 @@ const firstBytes = 1024;
 
 export class BlockColumns {
   readonly shape: Shape;
+  /** Whose they are. */
+  readonly owner: object;
   rows = 0;
   /** What a block of this shape takes without its events. */
   readonly headBytes: number;
@@ -58,9 +60,10 @@ export class BlockColumns {
   #isMixed = false;
   #bodySize = 0;
 
-  constructor(shape: Shape) {
+  constructor(shape: Shape, owner: object) {
     const { name, metrics, attributes } = shape;
     this.shape = shape;
+    this.owner = owner;
     this.#name = bytesField(blockFields.name, name.bytes);
     this.#metricNames = names(blockFields.metricName, metrics);
     this.#attributeNames = names(blockFields.attributeName, attributes);

@@ -41,23 +41,10 @@ export const eventTooLarge = new EventTooLarge('event too large');
 const noKeys: readonly (string | undefined)[] = [];
 
 const shapes = new Shapes();
-/** The reader that no log call is using. */
-let idle: EventReader | undefined;
-
-/** A reader for one log call, to be given back with `giveReader`. */
-export function takeReader(): EventReader {
-  const reader = idle ?? new EventReader();
-  idle = undefined;
-  return reader;
-}
-
-/** The event that it holds is encoded, or given up. */
-export function giveReader(reader: EventReader): void {
-  reader.forget();
-  idle = reader;
-}
 
 export class EventReader {
+  /** Whether it is in the middle of an event: a getter of its fields may log meanwhile. */
+  isReading = false;
   /** Of the event that was read last: fields left out, a name that was cut, and ignored options. */
   fieldErrors = 0;
   /** The time since 1970: whole milliseconds, and nanoseconds beyond them. Both are exact, and cheap to subtract. */
@@ -72,6 +59,8 @@ export class EventReader {
   traceId: Uint8Array | undefined;
   spanId: Uint8Array | undefined;
 
+  /** Whether there is an event that was not forgotten. */
+  #isHolding = false;
   #known: KnownName | undefined;
   /** Whether all keys until now are those of the shape that is expected. If not, they are in the lists below. */
   #isExpected = true;
@@ -91,7 +80,7 @@ export class EventReader {
     fields: unknown,
     options: WriterOptions | undefined,
   ): Shape {
-    this.fieldErrors = 0;
+    this.#begin();
     const time = options?.time;
     if (time === undefined || !this.#readTime(time)) this.#takeTime(clock.nowMs());
     const known = this.#readName(name);
@@ -125,13 +114,18 @@ export class EventReader {
       expected.metrics.length === this.#metrics &&
       expected.attributes.length === this.#attributes
     ) {
+      this.isReading = false;
       return expected;
     }
+    this.isReading = false;
     return this.#find(known, given);
   }
 
-  /** So that the caller's texts do not live on here. */
+  /** So that the caller's texts do not live on here. To be called when the event is encoded or given up, and if `read`
+   *  has thrown; an event that was neither is forgotten with the next. */
   forget(): void {
+    this.isReading = false;
+    this.#isHolding = false;
     const { texts } = this;
     for (let index = 0; index < this.#attributes; index++) texts[index] = '';
     this.body = '';
@@ -140,6 +134,13 @@ export class EventReader {
   }
 
   /** Says whether it is one; null is none. */
+  #begin(): void {
+    if (this.#isHolding) this.forget();
+    this.#isHolding = true;
+    this.isReading = true;
+    this.fieldErrors = 0;
+  }
+
   #readTime(time: unknown): boolean {
     if (typeof time === 'bigint' && time > 0n && time < 2n ** 63n) {
       this.timeMs = Number(time / 1_000_000n);
@@ -355,4 +356,11 @@ function withoutRepeats(keys: EncodedKey[], values: { [index: number]: unknown }
     values[place] = values[index];
   }
   return places.size;
+}
+
+const shared = new EventReader();
+
+/** The reader of all loggers. Its event is one log call's: what is not encoded when the next one comes never will be. */
+export function eventReader(): EventReader {
+  return shared.isReading ? new EventReader() : shared;
 }

@@ -2,13 +2,7 @@ import type { EventClock } from '../event-clock.js';
 import { defaultSeverity } from '../event-options.js';
 import { wireLimits } from '../limits.js';
 import type { EncodedKey, Piece } from './encoded-texts.js';
-import {
-  type EventReader,
-  eventTooLarge,
-  giveReader,
-  takeReader,
-  type WriterOptions,
-} from './event-reader.js';
+import { type EventReader, eventReader, eventTooLarge, type WriterOptions } from './event-reader.js';
 import { splitNanos, tag, varintSize, wireType, writeVarint, writeVarint64, zigzag64 } from './protobuf.js';
 import { parts, type Shape } from './shape.js';
 import { textSize, writeText } from './text.js';
@@ -72,7 +66,7 @@ export class EventWriter {
     this.#start = this.committed;
     this.#ensureAt(this.committed, headBytes);
     this.#at = this.committed + 1 + this.#lengthBytes;
-    const reader = takeReader();
+    const reader = eventReader();
     try {
       this.#writeEvent(reader, reader.read(this.#clock, name, body, fields, options), severity);
     } catch (error) {
@@ -80,7 +74,7 @@ export class EventWriter {
       return 'too_large';
     } finally {
       this.fieldErrors += reader.fieldErrors;
-      giveReader(reader);
+      reader.forget();
     }
     return this.#writeLength();
   }

@@ -1,4 +1,5 @@
 import { internalLimits } from '../limits.js';
+import type { BlockColumns } from './block-columns.js';
 import { BoundedCache, type EncodedKey, type EncodedName, encodeKey, encodeName } from './encoded-texts.js';
 
 /** What an event has beside its fields; a sum of these. */
@@ -16,6 +17,8 @@ export interface Shape {
   readonly parts: number;
   /** Its place among the shapes that are remembered. */
   readonly place: number;
+  /** Where whoever had it last gathers its events: most likely whoever has it next. */
+  latest: BlockColumns | undefined;
 }
 
 /** A name as it was given, and the shape of the last event that had it: most likely that of the next one. */
@@ -83,7 +86,7 @@ export class Shapes {
     });
   }
 
-  #add(hash: number, made: Omit<Shape, 'place'>): Shape {
+  #add(hash: number, made: Omit<Shape, 'place' | 'latest'>): Shape {
     // A name counts as a key, so that shapes without keys are bounded as well.
     this.#keyCount += 1 + made.metrics.length + made.attributes.length;
     if (this.#keyCount > internalLimits.cachedShapeKeys) {
@@ -92,7 +95,7 @@ export class Shapes {
       this.#count = 0;
       this.#keyCount = 0;
     }
-    const shape = { ...made, place: this.#count++ };
+    const shape = { ...made, place: this.#count++, latest: undefined };
     const sameHash = this.#shapes.get(hash);
     if (sameHash === undefined) this.#shapes.set(hash, [shape]);
     else sameHash.push(shape);
