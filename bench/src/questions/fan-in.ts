@@ -2,8 +2,8 @@
  * Question: what does it cost that the same load comes from many producers?
  *
  * Hypothesis: a producer costs a connection, a call a second and smaller messages, and no more: 1,000 producers
- * reach at least 60 % of the rate that 10 reach (`thousand_to_ten`; 0.58 on 2026-11-28), and the collector's memory grows
- * by kilobytes a producer (to 249 MiB with 100, 373 with 1,000): docs/PERFORMANCE.md says of what.
+ * reach at least 60 % of the rate that 10 reach (`thousand_to_ten`; 0.61 to 0.64 on 2026-11-28), and the collector's
+ * memory grows by kilobytes a producer (to 245 MiB with 100, 387 with 1,000): docs/PERFORMANCE.md says of what.
  *
  * Method: 1, 10, 100 and 1,000 loggers, each a producer with a connection of its own, spread over up to 4 processes.
  * Each process logs as fast as it may to its loggers in turn, 20 events at a time or more, so that the offered load is

@@ -50,9 +50,9 @@ export type NumberOption = keyof typeof numberOptions;
 
 /** Not options: the shape of the implementation. */
 export const internalLimits = {
-  /** Encoded names and keys that are remembered; when full, the cache starts anew. */
+  /** Names, and keys, that are remembered encoded, for all loggers of the process; when full, the cache starts anew. */
   cachedTexts: 2048,
-  /** Keys of all shapes that are remembered; when full, they are met anew. Ten times what a large program has. */
+  /** Keys of all shapes that are remembered, likewise; when full, they are met anew. Ten times what a large program has. */
   cachedShapeKeys: 16_384,
   /** Shapes in one request. The collector takes ten times as many, and each costs it a few microseconds. */
   shapesPerRequest: 1000,
