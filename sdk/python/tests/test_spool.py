@@ -538,7 +538,7 @@ def test_a_sync_without_a_collector_gives_up_in_time_and_leaves_everything_for_t
     tmp_path: Path, server: FakeCollector
 ) -> None:
     producer_id = leave(tmp_path, 100)
-    done = run_python(SYNC, str(tmp_path), "--endpoint", NOWHERE, "--timeout", "0.3", "--json")
+    done = run_python(SYNC, str(tmp_path), "--endpoint", NOWHERE, "--timeout", "2", "--json")
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert (told["state"], told["events"], told["delivered"], told["run"]) == ("left", 100, 0, "job")
