@@ -49,9 +49,10 @@ def is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sluice.spool.writer, "SPOOL_RETRY_MS", 50)
     monkeypatch.setattr(sluice.spool.writer, "SPOOL_CLOSE_RETRY_MS", 10)
     monkeypatch.setattr(sluice.spool.spooled_buffer, "SPOOL_RETRY_MS", 50)
-    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_MS", 500)
-    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_RESERVE_MS", 50)
-    monkeypatch.setattr(sluice.spool.logger_spool, "SPOOL_CLOSE_MS", 500)
+    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_MS", 1500)
+    # In which what is lost is written, whoever else uses the machine.
+    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_RESERVE_MS", 500)
+    monkeypatch.setattr(sluice.spool.logger_spool, "SPOOL_CLOSE_MS", 1500)
     monkeypatch.setattr(sluice.spool.take_over, "TAKE_OVER_FIRST_MS", 10)
     monkeypatch.setattr(sluice.spool.take_over, "TAKE_OVER_EVERY_MS", 50)
 
