@@ -156,7 +156,7 @@ function toOutcome(error: ServiceError | null, bytes: Buffer | undefined): CallO
 export async function until<Value>(
   probe: () => Promise<Value>,
   wanted: (value: Value) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<Value> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

@@ -187,7 +187,6 @@ test('more calls and more connections than allowed are refused with the name of 
         () => false,
       ),
     (isOk) => isOk,
-    5000,
   );
 });
 

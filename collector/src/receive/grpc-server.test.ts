@@ -59,7 +59,7 @@ test('the HTTP/2 windows of the server are raised, for streams and for the conne
   const session = connect(`http://127.0.0.1:${port}`);
   const [settings] = (await once(session, 'remoteSettings')) as [{ initialWindowSize: number }];
   assert.equal(settings.initialWindowSize, receiveLimits.streamWindowBytes);
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 60_000;
   while (
     (session.state.remoteWindowSize ?? 0) < receiveLimits.connectionWindowBytes &&
     Date.now() < deadline
@@ -100,11 +100,12 @@ test('while the disk stands still, reading stops before memory fills, and goes o
     return answer;
   });
   let most = 0;
-  for (let look = 0; look < 60; look++) {
+  // Until the log is full, and for a while after.
+  for (let look = 0; look < 60; ) {
     await new Promise((resolve) => setTimeout(resolve, 10));
     most = Math.max(most, log.pendingBytes);
+    if (most >= pendingBytes) look++;
   }
-  assert.ok(most >= pendingBytes, `only ${most} bytes came in: the test did not fill the log`);
   assert.ok(
     most <= pendingBytes + 4 * mebibyte,
     `${most} bytes wait although reading should stop at ${pendingBytes}`,
@@ -203,7 +204,7 @@ test('what a refused call holds is given back with its refusal, so that others a
 });
 
 test('a call that carries nothing for too long is ended, and what it brought stays', async () => {
-  await open({ callIdleMs: 50 });
+  await open({ callIdleMs: 500 });
   const error = await new Promise<{ code: number; details: string }>((resolve) => {
     const call = client.makeClientStreamRequest(paths.log, identity, identity, new Metadata(), (failure) =>
       resolve(failure as { code: number; details: string }),
@@ -211,7 +212,7 @@ test('a call that carries nothing for too long is ended, and what it brought sta
     call.write(encodeRequest({ producer: { id: producerId(1) }, first_sequence: '1', events: [{}] }));
   });
   assert.equal(error.code, 14);
-  assert.match(error.details, /carried nothing for 50 ms/);
+  assert.match(error.details, /carried nothing for 500 ms/);
   assert.equal(server.openCalls, 0);
   assert.equal(log.durableOf(producerId(1).toString('latin1')), 1);
 });

@@ -317,10 +317,15 @@ test('many blocks behind many losses are looked through once', () => {
     time_delta: places.map(() => '1'),
   };
   const bytes = encodeRequest({ first_sequence: '1', blocks: [between, ...blocks], losses });
-  const before = process.cpuUsage();
-  const result = scanRequest(bytes, messageLimits);
-  const { user } = process.cpuUsage(before);
-  assert.ok(result.kind === 'scanned', JSON.stringify(result));
-  assert.equal(result.lastSequence, 29_000);
-  assert.ok(user < 150_000, `${user / 1000} ms`);
+  const times = Array.from({ length: 5 }, () => {
+    const before = process.cpuUsage();
+    const result = scanRequest(bytes, messageLimits);
+    const { user } = process.cpuUsage(before);
+    assert.ok(result.kind === 'scanned', JSON.stringify(result));
+    assert.equal(result.lastSequence, 29_000);
+    return user;
+  });
+  // The first pays for the compiler. From the first loss on for each block it is 400 ms every time.
+  const least = Math.min(...times);
+  assert.ok(least < 150_000, `${least / 1000} ms`);
 });

@@ -15,7 +15,7 @@ import { clockOffsetVariable, steppingClock } from './clock.js';
 import { within } from './deadline.js';
 import { pythonProducer } from './python-producer.js';
 
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 120_000;
 
 export type FleetOptions = Partial<Omit<ProducerSettings, 'endpoint' | 'run' | 'firstRank' | 'seed'>>;
 

@@ -4,7 +4,7 @@ import type { Ending } from '../processes/protocol.js';
 import { within } from './deadline.js';
 
 /** Generous: the machine may be shared, and a start that takes longer is a finding. */
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 120_000;
 const endTimeoutMs = 150_000;
 
 export abstract class Host<

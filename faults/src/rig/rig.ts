@@ -14,7 +14,7 @@ import { StoreHost } from './store-host.js';
 import { StoreProxy } from './store-proxy.js';
 
 /** Several times the longest pause of the SDK and of the collector between two tries. */
-const flowTimeoutMs = 20_000;
+const flowTimeoutMs = 60_000;
 
 /** A segment's file is named after its id. */
 const segmentIdLength = 36;

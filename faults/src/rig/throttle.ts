@@ -1,8 +1,9 @@
 /** Lets so many bytes a second through, over all who ask, each in turn and in small pieces. */
 import { pause } from './deadline.js';
 
-/** Time's worth of bytes that may be saved up. */
-const burstMs = 50;
+/** Time's worth of bytes that may be saved up: as long as this process, or the store behind it, may have to wait for a
+ * busy machine, whose fault is then not taken for that of whoever sends. */
+const burstMs = 1000;
 const pieceBytes = 4096;
 
 export class Throttle {

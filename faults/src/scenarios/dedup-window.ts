@@ -13,7 +13,7 @@ import type { Scenario } from '../scenario.js';
 const window = 2;
 /** INSERTs of other batches into the same table until the held one may be asked for, or sent again. */
 const passersBy = window + 2;
-const roundTimeoutMs = 20_000;
+const roundTimeoutMs = 60_000;
 
 /** The batch that is held, and what went by it. */
 interface Held {

@@ -95,7 +95,7 @@ async function onRealFileSystem(context: ScenarioContext): Promise<Outcome> {
     await pause(1500);
     return fleet.acknowledged === before;
   };
-  if (!(await becomes(stalls, 30_000))) violations.push('the disk is full, and the collector acknowledges');
+  if (!(await becomes(stalls, 120_000))) violations.push('the disk is full, and the collector acknowledges');
   const fullAt = collector.logMiB;
   fill(filler);
   await pause(500);

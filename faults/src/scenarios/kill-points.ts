@@ -10,7 +10,7 @@ import type { Scenario } from '../scenario.js';
 /** Those of the quarantine need a row that ClickHouse refuses: the scenario of that name has one. */
 const points = faultPoints.filter((point) => !point.startsWith('quarantine.'));
 /** The SDK's connection alone may take 5 s to come back (gRPC's own pauses). */
-const reachTimeoutMs = 20_000;
+const reachTimeoutMs = 120_000;
 const mostHits = 20;
 /** Segments that a kill may leave for the next start. */
 const mostReplayed = 4;

@@ -24,7 +24,7 @@ const points: readonly (FaultPoint | 'anywhere')[] = [
   'in-doubt-check.after',
 ];
 const sluice = fileURLToPath(new URL('../../../collector/bin/sluice.js', import.meta.url));
-const reachTimeoutMs = 20_000;
+const reachTimeoutMs = 120_000;
 const replayTimeoutMs = 300_000;
 const settleTimeoutMs = 300_000;
 

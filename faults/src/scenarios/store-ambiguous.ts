@@ -11,7 +11,7 @@ import type { Scenario } from '../scenario.js';
 
 /** Long for a store on the same machine, short for one that never answers. */
 const insertTimeoutMs = 400;
-const roundTimeoutMs = 10_000;
+const roundTimeoutMs = 60_000;
 
 export const scenario: Scenario = {
   name: 'store-ambiguous',

@@ -8,7 +8,7 @@ import type { Scenario } from '../scenario.js';
 const share = 0.01;
 /** INSERTs from which the store's speed is taken. */
 const measuredInserts = 20;
-const calmTimeoutMs = 30_000;
+const calmTimeoutMs = 120_000;
 const mostMemoryMiB = 256;
 
 export const scenario: Scenario = {

@@ -553,10 +553,12 @@ def test_a_hundred_thousand_drops_are_a_few_ranges_and_no_memory(make_job: MakeJ
         stats = job.log.stats()
         assert stats.dropped["buffer_full"] > 90_000
         assert max(map(len, job.log._intake.drops.values())) < 200
+        # Of the time that the log calls took, which may be long.
+        tries = collector.model.messages
         is_down = False
         assert job.log.flush(20).acknowledged
         assert len(job.fates) == 100_000
-        assert collector.model.messages < 100
+        assert collector.model.messages - tries < 100
 
 
 def test_the_functions_of_the_module_use_the_logger_of_the_last_init(

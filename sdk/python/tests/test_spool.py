@@ -49,9 +49,10 @@ def is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sluice.spool.writer, "SPOOL_RETRY_MS", 50)
     monkeypatch.setattr(sluice.spool.writer, "SPOOL_CLOSE_RETRY_MS", 10)
     monkeypatch.setattr(sluice.spool.spooled_buffer, "SPOOL_RETRY_MS", 50)
-    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_MS", 500)
-    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_RESERVE_MS", 50)
-    monkeypatch.setattr(sluice.spool.logger_spool, "SPOOL_CLOSE_MS", 500)
+    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_MS", 1500)
+    # In which what is lost is written, whoever else uses the machine.
+    monkeypatch.setattr(sluice.spool.spooled_deliverer, "SPOOL_CLOSE_RESERVE_MS", 500)
+    monkeypatch.setattr(sluice.spool.logger_spool, "SPOOL_CLOSE_MS", 1500)
     monkeypatch.setattr(sluice.spool.take_over, "TAKE_OVER_FIRST_MS", 10)
     monkeypatch.setattr(sluice.spool.take_over, "TAKE_OVER_EVERY_MS", 50)
 
@@ -538,7 +539,7 @@ def test_a_sync_without_a_collector_gives_up_in_time_and_leaves_everything_for_t
     tmp_path: Path, server: FakeCollector
 ) -> None:
     producer_id = leave(tmp_path, 100)
-    done = run_python(SYNC, str(tmp_path), "--endpoint", NOWHERE, "--timeout", "0.3", "--json")
+    done = run_python(SYNC, str(tmp_path), "--endpoint", NOWHERE, "--timeout", "2", "--json")
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert (told["state"], told["events"], told["delivered"], told["run"]) == ("left", 100, 0, "job")

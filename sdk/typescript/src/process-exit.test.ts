@@ -12,15 +12,20 @@ interface Ended {
   readonly stderr: string;
 }
 
-function jobOf(lines: string): string {
+/** Where nothing is to be waited for, as no collector answers. */
+const impatient = '{ ackTimeoutMs: 500, exitTimeoutMs: 300 }';
+/** Where a collector answers: as long as a busy machine may take. */
+const patient = '{ exitTimeoutMs: 60_000, closeTimeoutMs: 60_000 }';
+
+function jobOf(lines: string, waits: string): string {
   return `import { createLogger } from '${sdk}';
-    const log = createLogger({ run: 'exit', ackTimeoutMs: 500, exitTimeoutMs: 300, backoffMaxMs: 100 });
+    const log = createLogger({ run: 'exit', backoffMaxMs: 100, ...${waits} });
     ${lines}`;
 }
 
 /** Runs a job of a few lines in a process of its own. */
-function runJob(endpoint: string, lines: string): Promise<Ended> {
-  const script = jobOf(lines);
+function runJob(endpoint: string, lines: string, waits = patient): Promise<Ended> {
+  const script = jobOf(lines, waits);
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     env: { ...process.env, SLUICE_ENDPOINT: endpoint },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -101,7 +106,7 @@ test('a job does not live on for a collector that does not answer that', async (
   });
   const { code, stdout } = await runJob(
     endpoint,
-    `const quick = createLogger({ callAgeMs: 0, requestAgeMs: 0 }); quick.info('x');
+    `const quick = createLogger({ callAgeMs: 0, requestAgeMs: 0, exitTimeoutMs: 60_000 }); quick.info('x');
      while (quick.stats().acknowledged < 1) await new Promise((done) => setTimeout(done, 5));
      const startedMs = performance.now();
      await quick.flush();
@@ -109,21 +114,21 @@ test('a job does not live on for a collector that does not answer that', async (
   );
   assert.equal(code, 0);
   assert.equal(model.marks.length, 1);
-  // 200 ms as it is meant; a machine that is busy may take its time.
-  assert.ok(Number(stdout) < 2000, `${stdout} ms`);
+  // 200 ms as it is meant, and not the minute that it has for events; a machine that is busy may take its time.
+  assert.ok(Number(stdout) < 20_000, `${stdout} ms`);
 });
 
 test('a job whose collector is down ends after the deadline and says what was left', async () => {
   const gone = await startServer(new CollectorModel());
   gone.kill();
-  const { code, stderr } = await runJob(gone.endpoint, `log.info('a'); log.info('b');`);
+  const { code, stderr } = await runJob(gone.endpoint, `log.info('a'); log.info('b');`, impatient);
   assert.equal(code, 0);
   assert.match(stderr, /sluice: undelivered: 2 events of run exit were not acknowledged/);
 });
 
 test('a job whose collector hangs ends too', async (context) => {
   const endpoint = await serve(context, new CollectorModel(), { hangs: true });
-  const { code, stderr } = await runJob(endpoint, `log.info('a');`);
+  const { code, stderr } = await runJob(endpoint, `log.info('a');`, impatient);
   assert.equal(code, 0);
   assert.match(stderr, /sluice: undelivered: 1 events/);
 });
@@ -136,6 +141,7 @@ test('a job that ends while a call hangs does not wait for the call', async (con
     `const patient = createLogger({ requestAgeMs: 0, ackTimeoutMs: 600_000, exitTimeoutMs: 300, callAgeMs: 50 });
      patient.info('a');
      await new Promise((done) => setTimeout(done, 500));`,
+    impatient,
   );
   assert.equal(code, 0);
   assert.match(stderr, /sluice: undelivered: 1 events/);
@@ -143,7 +149,7 @@ test('a job that ends while a call hangs does not wait for the call', async (con
 
 test('a job that calls process.exit() is told what it left behind', async (context) => {
   const endpoint = await serve(context, new CollectorModel());
-  const { code, stderr } = await runJob(endpoint, `log.info('a'); process.exit(3);`);
+  const { code, stderr } = await runJob(endpoint, `log.info('a'); process.exit(3);`, impatient);
   assert.equal(code, 3);
   assert.match(stderr, /undelivered: 1 events.*call and await close\(\)/);
 });
@@ -182,7 +188,7 @@ test('a job that leaves nothing but losses behind ends, and is told so', async (
     ['await log.close({ timeoutMs: 100 });', 0],
     ['process.exit(3);', 3],
   ] as const) {
-    const { code, stderr } = await runJob(gone.endpoint, `${large} ${large} ${end}`);
+    const { code, stderr } = await runJob(gone.endpoint, `${large} ${large} ${end}`, impatient);
     assert.equal(code, expectedCode);
     assert.match(stderr, /sluice: undelivered: 0 events and 2 losses of run exit were not acknowledged/);
   }
@@ -201,6 +207,7 @@ test('a job whose stderr nobody reads any more goes on', async () => {
      await log.close({ timeoutMs: 100 });
      await new Promise((done) => setTimeout(done, 50));
      console.log('done');`,
+    impatient,
   );
   // A pipe as the shell makes it, whose reader is gone at once; what is to be known of the job goes by descriptor 3.
   const shell = '{ "$0" --input-type=module -e "$1" 2>&1 >&3; echo "code $?" >&3; } | true';

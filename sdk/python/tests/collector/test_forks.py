@@ -88,7 +88,7 @@ for fork in range(60):
     if pid == 0:
         for step in range(30):
             log.event("child", step=step, fork=fork)
-        faulthandler.dump_traceback_later(10)
+        faulthandler.dump_traceback_later(25)
         if log.flush(timeout=30).acknowledged:
             os._exit(0)
         print(log.stats(), file=sys.stderr, flush=True)
