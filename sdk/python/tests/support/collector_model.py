@@ -41,13 +41,14 @@ class StoredProducer:
     @property
     def events(self) -> list[pb.Event]:
         """In the order of their numbers."""
-        return [fate for _, fate in sorted(self.fates.items()) if not isinstance(fate, str)]
+        # A copy, which is made in one step, because a call may be storing more.
+        return [fate for _, fate in sorted(self.fates.copy().items()) if not isinstance(fate, str)]
 
     @property
     def losses(self) -> dict[str, int]:
         """How many numbers were lost for each reason, such as `LOSS_REASON_BUFFER_FULL`."""
         counts: dict[str, int] = {}
-        for fate in self.fates.values():
+        for fate in self.fates.copy().values():
             if isinstance(fate, str):
                 counts[fate] = counts.get(fate, 0) + 1
         return counts

@@ -100,25 +100,27 @@ def main() -> None:
     with FakeCollector(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0) as server:
         print(server.port, flush=True)
         sys.stdin.read()
-        producers = {
-            id: {
-                "durable": stored.durable,
-                "pid": stored.producer.pid,
-                "losses": stored.losses,
-                "events": [
-                    {
-                        "name": event.name,
-                        "severity_number": event.severity_number,
-                        "body": event.body,
-                        "step": event.step,
-                        "metrics": dict(event.metrics),
-                        "attributes": dict(event.attributes),
-                    }
-                    for event in stored.events
-                ],
+        # Calls may still be coming.
+        with server.model.lock:
+            producers = {
+                id: {
+                    "durable": stored.durable,
+                    "pid": stored.producer.pid,
+                    "losses": stored.losses,
+                    "events": [
+                        {
+                            "name": event.name,
+                            "severity_number": event.severity_number,
+                            "body": event.body,
+                            "step": event.step,
+                            "metrics": dict(event.metrics),
+                            "attributes": dict(event.attributes),
+                        }
+                        for event in stored.events
+                    ],
+                }
+                for id, stored in server.model.producers.items()
             }
-            for id, stored in server.model.producers.items()
-        }
         json.dump({"calls": server.model.calls, "producers": producers}, sys.stdout)
 
 
