@@ -81,6 +81,45 @@ testEachEncoding('a getter that logs to another logger spoils neither event', as
   );
 });
 
+testEachEncoding('nor if both events have the same name and other keys', async (testLogger) => {
+  const outer = testLogger({});
+  const inner = testLogger({});
+  outer.logger.info('as ever', { a: 1, b: 2 });
+  for (const fields of [{ x: 7, y: 8 }, { z: 7 }, {}]) {
+    outer.logger.info('more', {
+      a: 1,
+      get b(): number {
+        inner.logger.info('inner', fields);
+        return 2;
+      },
+      c: 3,
+    });
+    outer.logger.info('as ever', { a: 1, b: 2 });
+  }
+  outer.logger.info('step', { a: 1 }, { step: 1 });
+  const options = {
+    get step(): number {
+      inner.logger.info('inner', { b: 1 }, { step: 1 });
+      return 1;
+    },
+  };
+  outer.logger.info('step', { b: 5 }, options);
+  for (const { logger, clock } of [outer, inner]) {
+    void logger.flush();
+    await clock.advance(1000);
+  }
+  const asEver = ['as ever', { a: 1, b: 2 }];
+  const more = ['more', { a: 1, b: 2, c: 3 }];
+  assert.deepEqual(
+    outer.model.events().map(({ body, metrics }) => [body, metrics]),
+    [asEver, more, asEver, more, asEver, more, asEver, ['step', { a: 1 }], ['step', { b: 5 }]],
+  );
+  assert.deepEqual(
+    inner.model.events().map(({ metrics }) => metrics ?? {}),
+    [{ x: 7, y: 8 }, { z: 7 }, {}, { b: 1 }],
+  );
+});
+
 testEachEncoding(
   'an event that a full buffer drops leaves nothing behind for another logger',
   async (testLogger) => {

@@ -94,6 +94,13 @@ export class BlockEncoder implements EventEncoder {
     this.discard();
     for (const columns of this.#held) columns.release();
     this.#held.clear();
+    // The shapes outlive it.
+    for (const columns of this.#columns) {
+      if (columns !== undefined && columns.shape.latest === columns) columns.shape.latest = undefined;
+    }
+    this.#columns.length = 0;
+    this.#written = undefined;
+    this.#reader = undefined;
   }
 
   /** Bytes of memory that the columns take, used or not. */

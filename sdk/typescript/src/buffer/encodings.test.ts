@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { EventClock } from '../event-clock.js';
 import { wireLimits } from '../limits.js';
 import { CollectorModel, type Fate } from '../test-support/collector-model.js';
@@ -214,6 +216,26 @@ test('loggers that make up shapes until all are forgotten do not get into each o
       ]).flat(),
     );
   }
+});
+
+test('a logger that is closed is not kept by the shapes that it shared with others', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const closed = Array.from({ length: 20 }, (_, which) => {
+    const { encoder, buffer } = makeBuffer();
+    for (const name of ['common', `own-${which}`]) {
+      encoder.write(name, 9, undefined, { index: which }, undefined);
+      buffer.add(9);
+    }
+    buffer.close();
+    return new WeakRef(encoder);
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  assert.deepEqual(
+    closed.map((reference) => reference.deref()).filter((encoder) => encoder !== undefined),
+    [],
+  );
 });
 
 test('what a shape took for a while is given back', () => {

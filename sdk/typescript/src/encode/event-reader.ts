@@ -61,7 +61,8 @@ export class EventReader {
 
   /** Whether there is an event that was not forgotten. */
   #isHolding = false;
-  #known: KnownName | undefined;
+  /** The shape of the last event of the name, when this one was begun: a getter may log to a logger that has another. */
+  #expected: Shape | undefined;
   /** Whether all keys until now are those of the shape that is expected. If not, they are in the lists below. */
   #isExpected = true;
   readonly #metricKeys: EncodedKey[] = [];
@@ -84,8 +85,8 @@ export class EventReader {
     const time = options?.time;
     if (time === undefined || !this.#readTime(time)) this.#takeTime(clock.nowMs());
     const known = this.#readName(name);
-    this.#known = known;
     const { expected } = known;
+    this.#expected = expected;
     this.#isExpected = expected !== undefined;
     this.#keyCount = 0;
     this.#metrics = 0;
@@ -192,7 +193,7 @@ export class EventReader {
 
   #readFields(fields: Record<string, unknown>): void {
     const { values, texts } = this;
-    const expected = this.#known?.expected;
+    const expected = this.#expected;
     const metricKeys = expected?.metricKeys ?? noKeys;
     const attributeKeys = expected?.attributeKeys ?? noKeys;
     let metrics = 0;
@@ -288,7 +289,7 @@ export class EventReader {
   /** From here on the keys are in this reader's own lists. */
   #diverge(metrics: number, attributes: number): void {
     if (!this.#isExpected) return;
-    const expected = this.#known?.expected;
+    const expected = this.#expected;
     this.#isExpected = false;
     if (expected === undefined) return;
     for (let index = 0; index < metrics; index++) this.#metricKeys[index] = expected.metrics[index]!;
