@@ -531,6 +531,134 @@ sys.exit(end_of(work) != 11)
         assert names(collector) == {"e": 1}
 
 
+def test_a_process_of_multiprocessing_whose_threads_fork_at_once_is_watched_by_one_thread_afterwards() -> None:
+    code = """
+import warnings
+def forks():
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0: os._exit(0)
+        os.waitpid(pid, 0)
+def work():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    threads = [threading.Thread(target=forks) for _ in range(3)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    if [thread.name for thread in threading.enumerate()].count("sluice-signals") != 1: os._exit(3)
+    threading.Thread(target=unseen).start()
+    fork.Event().wait()
+sys.exit(end_of(work) != -signal.SIGTERM)
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_process_of_multiprocessing_that_handles_sigterm_and_then_hands_it_back_lives_on() -> None:
+    code = """
+def work():
+    calls = []
+    ours = signal.signal(signal.SIGTERM, lambda *_: calls.append(1))
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, ours)
+    time.sleep(0.6)
+    assert calls == [1]
+    # The next one is the SDK's.
+    threading.Thread(target=unseen).start()
+    fork.Event().wait()
+begun_s = time.monotonic()
+ended = end_of(work)
+sys.exit(ended != -signal.SIGTERM or time.monotonic() - begun_s < 0.9)
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_process_of_multiprocessing_that_closes_all_descriptors_keeps_those_it_opens_then() -> None:
+    code = """
+import warnings
+def work():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    os.closerange(3, 64)
+    opened = [os.open("/dev/null", os.O_RDWR) for _ in range(60)]
+    spent_s = time.process_time()
+    time.sleep(0.5)
+    if time.process_time() - spent_s > 0.2: os._exit(3)
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            for number in opened: os.fstat(number)
+            os._exit(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        if os.waitpid(pid, 0)[1] != 0: os._exit(4)
+    for number in opened: os.fstat(number)
+    os._exit(0)
+sys.exit(end_of(work))
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_child_of_a_process_that_has_closed_all_descriptors_is_ended_by_sigterm() -> None:
+    code = """
+import warnings
+def work():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    os.closerange(3, 64)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    os._exit(os.waitpid(pid, 0)[1] != 0)
+sys.exit(end_of(work))
+"""
+    with CollectorProcess() as collector:
+        done = run(UNSEEN + code, collector)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_while_a_child_begins_leaves_it_to_be_ended_by_sigterm() -> None:
+    code = """
+import ctypes, functools, os, signal, sys, time, warnings
+import sluice
+warnings.simplefilter("ignore", DeprecationWarning)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# The very next step of Python is the SDK's.
+os.register_at_fork(after_in_child=functools.partial(getattr(ctypes.CDLL(None), "raise"), signal.SIGINT))
+log = sluice.init(endpoint=os.environ["ENDPOINT"])
+pid = os.fork()
+if pid == 0:
+    os._exit(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+sys.exit(os.waitpid(pid, 0)[1] != 0)
+"""
+    with CollectorProcess() as collector:
+        done = run_python(code, ENDPOINT=collector.endpoint)
+        assert done.returncode == 0
+        assert "KeyboardInterrupt" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a thread holds back")
+def test_the_threads_that_a_child_begins_with_hold_back_no_signal(tmp_path: Any) -> None:
+    code = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+log = sluice.init(endpoint=os.environ["ENDPOINT"], spool_dir=sys.argv[1])
+log.event("e")
+def blocked(thread):
+    with open(f"/proc/self/task/{thread}/status") as status:
+        return next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
+pid = os.fork()
+if pid == 0:
+    time.sleep(0.3)
+    held = 1 << (15 - 1)
+    os._exit(any(blocked(thread) & held for thread in os.listdir("/proc/self/task")))
+sys.exit(os.waitpid(pid, 0)[1] != 0)
+"""
+    with CollectorProcess() as collector:
+        done = run_python(INIT + code, str(tmp_path), ENDPOINT=collector.endpoint)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_process_of_multiprocessing_forks_without_a_thread_of_the_sdk() -> None:
     code = """
 import warnings
@@ -577,6 +705,36 @@ print("not reached")
         done = run(code, collector)
         assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
         assert "1 events of run end were not acknowledged when the logger was closed after 2 s" in done.stderr
+
+
+@pytest.mark.parametrize("meanwhile", ["os.fork() or os._exit(0)", "other.close(0)"])
+def test_no_other_thread_cuts_short_a_close_that_sigterm_came_into(meanwhile: str) -> None:
+    code = f"""
+import signal, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+log.close()
+log = sluice.init(endpoint="127.0.0.1:9", run="end", exit_timeout_ms=100)
+other = sluice.init(endpoint="127.0.0.1:9", exit_timeout_ms=100)
+log.event("e")
+main = threading.get_ident()
+def codes():
+    frame = sys._current_frames()[main]
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back
+def end():
+    while type(log).close.__code__ not in codes(): time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.3)
+    {meanwhile}
+threading.Thread(target=end).start()
+log.close(3)
+print("not reached")
+"""
+    done = run_python(INIT + code, ENDPOINT="127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
+    assert "1 events of run end were not acknowledged when the logger was closed after 3 s" in done.stderr
 
 
 def test_a_program_ends_though_nobody_reads_what_is_said_on_stderr() -> None:

@@ -498,6 +498,9 @@ class Logger:
             deadline_s = time.monotonic() + timeout_s
             while self._closed is None and time.monotonic() < deadline_s:
                 time.sleep(0.005)
+            if self._closed is not None:
+                # A signal may have come when it looked as if this thread would close it.
+                self._forget(self)
             return self._closed or self._result(False, self._pending)
         self._closing_thread = me
         if self._closed is None:

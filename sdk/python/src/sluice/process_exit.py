@@ -39,8 +39,8 @@ class Exiting(Protocol):
 #: All loggers that are not closed. A plain dict, because the operations on it are single steps of the interpreter.
 _loggers: dict[int, Exiting] = {}
 _hooked: list[bool] = []
-#: A signal that came while a logger was being closed on the same thread, or while that forked.
-_deferred: list[int] = []
+#: A signal that came while a logger was being closed on the same thread, or while that forked; and that thread.
+_deferred: list[tuple[int, int]] = []
 #: Threads that fork, and those of them that hold back SIGTERM meanwhile.
 _forking: set[int] = set()
 _holding: set[int] = set()
@@ -76,6 +76,8 @@ def _hook() -> None:
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
         )
+        # An exception, as of Ctrl-C, ends one of these and none of the others.
+        os.register_at_fork(after_in_parent=_after_fork_in_parent, after_in_child=_end_fork)
         on_halted(_hold_sigterm)
         on_forked(_let_sigterm)
     _hook_exceptions()
@@ -110,18 +112,35 @@ def _is_multiprocessing_child() -> bool:
 
 
 def _after_fork() -> None:
+    steps = [
+        _forget_other_threads,
+        _watch.abandon,
+        # Before any thread is started, which would inherit that. What has come is deferred until the end.
+        _let_sigterm,
+        *(logger.after_fork for logger in list(_loggers.values())),
+    ]
+    try:
+        for step in steps:
+            try:
+                step()
+            except BaseException:
+                # A logger is closed here, then; the others need not be. Whatever it is, Ctrl-C even, the interpreter
+                # would only print it and go on.
+                pass
+    finally:
+        # Last, because it may end this process.
+        _end_fork()
+
+
+def _forget_other_threads() -> None:
+    """The process has forked, and this is the child: of the parent's signals and threads there is only this one."""
+    me = threading.get_ident()
+    is_parent_ending = bool(_deferred)
     _deferred.clear()
-    _forking.clear()
-    _holding.intersection_update({threading.get_ident()})
-    _watch.abandon()
-    for logger in list(_loggers.values()):
-        try:
-            logger.after_fork()
-        except Exception:
-            # It is closed here, then; the others need not be.
-            pass
-    # Last, because it may end this process.
-    _let_sigterm()
+    _forking.intersection_update({me})
+    _holding.intersection_update({me})
+    if is_parent_ending and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
 
 
 def _before_fork() -> None:
@@ -129,15 +148,29 @@ def _before_fork() -> None:
     _watch.halt()
     util = sys.modules.get("multiprocessing.util")
     if util is not None and not _is_told_of_children:
-        _is_told_of_children.append(True)
         # In a child, once it knows that it is one of multiprocessing.
         util.register_after_fork(_watch, lambda watch: _start_watch())
+        _is_told_of_children.append(True)
 
 
 def _after_fork_in_parent() -> None:
-    _forking.discard(threading.get_ident())
-    _watch.go_on()
-    _end_if_deferred()
+    """Idempotent."""
+    try:
+        _forking.discard(threading.get_ident())
+        # The last of several threads that fork at once sees to it; before, one more would be halted by nobody.
+        if not _forking:
+            _watch.go_on()
+    finally:
+        _end_fork()
+
+
+def _end_fork() -> None:
+    """Idempotent. In both processes; a signal that came in the middle ends this one."""
+    try:
+        _let_sigterm()
+    finally:
+        _forking.discard(threading.get_ident())
+        _end_if_deferred()
 
 
 def _hold_sigterm(timeout_s: float) -> None:
@@ -151,10 +184,11 @@ def _hold_sigterm(timeout_s: float) -> None:
 
 
 def _let_sigterm() -> None:
-    """Before any thread is started, which would inherit that."""
+    """Idempotent. Before any thread is started, which would inherit that."""
     if threading.get_ident() in _holding:
-        _holding.discard(threading.get_ident())
+        # In this order, so that whatever interrupts it, it can be done once more.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        _holding.discard(threading.get_ident())
 
 
 def _hook_exceptions() -> None:
@@ -198,14 +232,12 @@ def _hook_sigterm() -> None:
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    if not _watch.begin():
-        return
     # A second one ends the process at once.
     signal.signal(number, signal.SIG_DFL)
     # In the middle of closing, as a worker of a multiprocessing.Pool is when the pool ends: that goes on when this
     # returns, within its own deadline, and then the process ends. From in here it could only be cut short. In the
     # middle of a fork nothing is delivered before that is done.
-    _deferred.append(number)
+    _deferred.append((number, threading.get_ident()))
     _end_if_deferred()
 
 
@@ -225,8 +257,16 @@ def _is_closing_here() -> bool:
 
 
 def _end_if_deferred() -> None:
-    if _deferred and not _is_closing_here() and threading.get_ident() not in _forking:
-        _end(_deferred.pop())
+    """Does nothing on another thread than the signal came on, which may still be in the middle of closing."""
+    me = threading.get_ident()
+    try:
+        number, thread = _deferred[-1]
+        if thread != me or me in _forking or _is_closing_here():
+            return
+        _deferred.pop()
+    except IndexError:
+        return
+    _end(number)
 
 
 def _end(number: int) -> None:

@@ -275,9 +275,16 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
+    try:
+        for run in _forked:
+            run()
+    finally:
+        # Whatever interrupts that, as Ctrl-C may.
+        _go_on()
+
+
+def _go_on() -> None:
     global _forks
-    for run in _forked:
-        run()
     with _forks_lock:
         _forks -= 1
         if _forks > 0:
