@@ -531,7 +531,9 @@ sys.exit(end_of(work) != 11)
         assert names(collector) == {"e": 1}
 
 
-def test_a_process_of_multiprocessing_whose_threads_fork_at_once_is_watched_by_one_thread_afterwards() -> None:
+def test_a_process_of_multiprocessing_whose_threads_fork_at_once_is_watched_by_one_thread_afterwards() -> (
+    None
+):
     code = """
 import warnings
 def forks():
