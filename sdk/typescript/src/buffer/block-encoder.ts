@@ -92,8 +92,7 @@ export class BlockEncoder implements EventEncoder {
 
   release(): void {
     this.discard();
-    for (const columns of this.#held) columns.release();
-    this.#held.clear();
+    this.#releaseColumns();
     // The shapes outlive it.
     for (const columns of this.#columns) {
       if (columns !== undefined && columns.shape.latest === columns) columns.shape.latest = undefined;
@@ -121,7 +120,10 @@ export class BlockEncoder implements EventEncoder {
 
   /** What was large for a while need not stay so: columns that are used evenly take twice a request at most. */
   #trim(): void {
-    if (this.columnBytes <= 2 * this.#requestBytes + internalLimits.idleColumnBytes) return;
+    if (this.columnBytes > 2 * this.#requestBytes + internalLimits.idleColumnBytes) this.#releaseColumns();
+  }
+
+  #releaseColumns(): void {
     for (const columns of this.#held) columns.release();
     this.#held.clear();
   }

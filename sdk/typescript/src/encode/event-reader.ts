@@ -134,7 +134,6 @@ export class EventReader {
     this.spanId = undefined;
   }
 
-  /** Says whether it is one; null is none. */
   #begin(): void {
     if (this.#isHolding) this.forget();
     this.#isHolding = true;
@@ -142,6 +141,7 @@ export class EventReader {
     this.fieldErrors = 0;
   }
 
+  /** Says whether it is one; null is none. */
   #readTime(time: unknown): boolean {
     if (typeof time === 'bigint' && time > 0n && time < 2n ** 63n) {
       this.timeMs = Number(time / 1_000_000n);
